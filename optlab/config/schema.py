@@ -1,0 +1,86 @@
+"""Sections of a run's configuration that are not a choice of some registered thing."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from optlab.config.check import validate
+from optlab.types import BatchSize, Count, Natural, NonNegative
+
+
+@dataclass(frozen=True)
+class TrainerConfig:
+    """How long and on which rows a run trains, and how often it looks at itself.
+
+    Attributes:
+        epochs: Passes over the training rows; 0 only evaluates.
+        batch_size: Rows of one update, or ``"full"``. More than there are means all of them.
+        sampler: ``"shuffle"`` (a new order each epoch, every row once), ``"replacement"`` (each
+            row drawn at random) or ``"sequential"``. The short last batch is kept.
+        log_every: Updates between records of the training loss (their mean) and metrics.
+        eval_every: Epochs between evaluations on the validation split; the last is always one.
+        patience: Evaluations without improvement of the validation loss after which training
+            stops, or None to train to the end.
+        min_delta: Decrease of the validation loss that counts as improvement.
+        restore_best: Whether to return to the weights of the best evaluation when ``patience``
+            is set.
+        engine: ``"functional"`` runs optlab's rules without an optimizer object, ``"plain"`` a
+            module and a `torch.optim.Optimizer`; ``"auto"`` takes the first where it can.
+        dtype: Floating type of parameters and data.
+    """
+
+    epochs: Natural = 20
+    batch_size: BatchSize = 32
+    sampler: Literal["shuffle", "replacement", "sequential"] = "shuffle"
+    log_every: Count = 10
+    eval_every: Count = 1
+    patience: Natural | None = None
+    min_delta: NonNegative = 0.0
+    restore_best: bool = True
+    engine: Literal["auto", "functional", "plain"] = "auto"
+    dtype: Literal["float32", "float64"] = "float32"
+
+    def __post_init__(self) -> None:
+        validate(self, "trainer")
+
+
+@dataclass(frozen=True)
+class DiagnosticsConfig:
+    """What is measured inside the network, and how often.
+
+    Attributes:
+        every: Updates between measurements; 0 turns them off.
+        gradient_norms: Record the Euclidean norm of every parameter's gradient.
+        weight_norms: Record the Euclidean norm of every parameter.
+    """
+
+    every: Natural = 50
+    gradient_norms: bool = True
+    weight_norms: bool = True
+
+    def __post_init__(self) -> None:
+        validate(self, "diagnostics")
+
+
+@dataclass(frozen=True)
+class LoggerConfig:
+    """Where a run's curves go.
+
+    Attributes:
+        tensorboard: Write TensorBoard event files.
+        table: Write ``metrics.parquet``.
+        console: Show progress on the terminal.
+    """
+
+    tensorboard: bool = True
+    table: bool = True
+    console: bool = True
+
+    def __post_init__(self) -> None:
+        validate(self, "logger")
+
+
+#: Sections that name a registered thing, in the order of the run's summary.
+NAMED_SECTIONS = ("task", "model", "norm", "activation", "init", "loss", "optimizer", "schedule")
+
+#: Every other top-level key of a run's configuration.
+OTHER_KEYS = ("regularizer", "trainer", "diagnostics", "logger", "seed", "device", "plugins")

@@ -1,0 +1,64 @@
+"""Random streams keyed by (seed, purpose, counters): a run is a function of its configuration.
+
+Nothing in optlab draws from a global generator, so adding a run, a layer or an evaluation changes
+no other draw.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+
+def stream_key(seed: int, purpose: str, *counters: int | str) -> int:
+    """Return the 63-bit key of a stream.
+
+    Args:
+        seed: The run's seed.
+        purpose: What the numbers are for: ``"init"``, ``"order"``, ``"dropout"``, ``"data"`` ...
+        counters: What tells apart several streams of one purpose, such as an epoch or a layer.
+    """
+    text = "/".join(map(str, (seed, purpose, *counters)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def generator(seed: int, purpose: str, *counters: int | str) -> torch.Generator:
+    """Return a CPU generator at the start of the stream ``(seed, purpose, *counters)``.
+
+    Streams are drawn on the CPU and moved, so that a run sees the same numbers on every device.
+    """
+    return torch.Generator().manual_seed(stream_key(seed, purpose, *counters))
+
+
+def uniform_at(key: Tensor, counter: Tensor, size: tuple[int, ...], device: torch.device) -> Tensor:
+    """Return numbers in [0, 1) that depend on nothing but (key, counter, position).
+
+    A counter-based generator: it keeps no state, so it works under `torch.vmap` with one key per
+    run, and a run in a stack draws what it would draw alone. Each word enters after the ones
+    before it were mixed by the 32-bit finalizer of MurmurHash3 (Appleby, 2011), so that two keys
+    share no run of numbers.
+
+    Args:
+        key: Integer tensor of shape (), the stream.
+        counter: Integer tensor of shape (), the position in time (the update's number).
+        size: Shape of the result.
+        device: Where to make it.
+    """
+    count = 1
+    for length in size:
+        count *= length
+    position = torch.arange(count, device=device, dtype=torch.int64)
+    word = _mix32(position + 0x9E3779B1)
+    for part in (key, key >> 32, counter):
+        word = _mix32(word ^ (part & _MASK))
+    return (word >> 8).to(torch.float32).mul(2.0**-24).reshape(size)
+
+
+_MASK = 0xFFFFFFFF
+
+
+def _mix32(word: Tensor) -> Tensor:
+    word = word & _MASK
+    word = ((word ^ (word >> 16)) * 0x85EBCA6B) & _MASK
+    word = ((word ^ (word >> 13)) * 0xC2B2AE35) & _MASK
+    return word ^ (word >> 16)
