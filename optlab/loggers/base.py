@@ -1,0 +1,53 @@
+"""The contract of every logger, and the names of what is logged.
+
+Tags:
+    ==========================  ==================================================================
+    ``loss/train``              mean training loss of the updates since the last record
+    ``loss/val``                validation loss; ``loss/test`` once, after training
+    ``<metric>/<split>``        ``accuracy/train``, ``accuracy/val`` ...: every other metric
+    ``lr``                      learning rate of the update, schedule included
+    ``gradient_norm/<name>``    Euclidean norm of a parameter's gradient
+    ``weight_norm/<name>``      Euclidean norm of a parameter
+    ``point/x<i>``              coordinate i of the iterate, for test functions
+    ==========================  ==================================================================
+
+Steps count parameter updates from 0, before the first. Values may be nan or infinite.
+"""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from optlab.results import RunResult
+
+TRAIN_LOSS = "loss/train"
+VAL_LOSS = "loss/val"
+VAL_ACCURACY = "accuracy/val"
+
+
+class Logger(Protocol):
+    """A sink of one run's curves. A logger that cannot write raises; it never drops a record."""
+
+    def log(self, update: int, epoch: float, values: Mapping[str, float]) -> None:
+        """Record values by tag.
+
+        Args:
+            update: Updates made so far; does not decrease.
+            epoch: The same in passes over the training rows.
+            values: Python floats by tag.
+        """
+        ...
+
+    def text(self, tag: str, markdown: str) -> None:
+        """Record a text, where the logger can show one."""
+        ...
+
+    def finish(self, result: RunResult) -> None:
+        """Record how the run ended; at most once, before `close`."""
+        ...
+
+    def close(self) -> None:
+        """Write what is left and let go of files and terminal.
+
+        Without `finish` before, the run counts as failed. A second call does nothing.
+        """
+        ...

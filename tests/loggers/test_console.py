@@ -1,0 +1,132 @@
+import io
+from collections.abc import Callable, Iterator
+
+import pytest
+from rich.console import Console as Terminal
+
+from optlab.loggers.console import MAX_LINES, Console
+from optlab.results import RunResult
+
+ESCAPE = "\x1b"
+
+
+@pytest.fixture
+def plain() -> tuple[Console, io.StringIO]:
+    output = io.StringIO()
+    return Console(Terminal(file=output)), output
+
+
+@pytest.fixture
+def live() -> Iterator[tuple[Console, io.StringIO]]:
+    output = io.StringIO()
+    console = Console(Terminal(file=output, force_terminal=True, width=160, _environ={}))
+    yield console, output
+    console.close()
+
+
+def train(console: Console, num_epochs: int, updates_per_epoch: int = 10) -> None:
+    num_updates = num_epochs * updates_per_epoch
+    console.start("digits adam", num_updates)
+    console.log(0, 0.0, {"loss/val": 2.3, "accuracy/val": 0.1})
+    for update in range(1, num_updates + 1):
+        epoch = update / updates_per_epoch
+        console.log(update, epoch, {"loss/train": 0.5})
+        if update % updates_per_epoch == 0:
+            console.log(update, epoch, {"loss/val": 0.25, "accuracy/val": 0.875})
+
+
+def test_plain_output_is_one_line_per_epoch_without_escape_codes(
+    plain: tuple[Console, io.StringIO],
+) -> None:
+    console, output = plain
+    train(console, num_epochs=3)
+    console.close()
+    lines = output.getvalue().splitlines()
+    assert [line.split(",")[1].strip() for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
+    expected = "digits adam: update 10/30, epoch 1, train loss 0.5, val loss 0.25, "
+    assert lines[0].startswith(expected + "val accuracy 0.875, ")
+    assert lines[0].endswith("updates/s")
+    assert ESCAPE not in output.getvalue()
+
+
+@pytest.mark.parametrize("num_epochs", [20, 57, 300])
+def test_a_long_run_prints_few_lines_and_its_last_epoch(
+    plain: tuple[Console, io.StringIO], num_epochs: int
+) -> None:
+    console, output = plain
+    train(console, num_epochs)
+    lines = output.getvalue().splitlines()
+    assert MAX_LINES // 2 <= len(lines) <= MAX_LINES
+    marks = [int(line.split("update ")[1].split("/")[0]) for line in lines]
+    assert marks == sorted(set(marks))
+    assert marks[-1] > 0.85 * num_epochs * 10
+
+
+def test_a_long_epoch_is_not_silent(
+    plain: tuple[Console, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console, output = plain
+    monkeypatch.setattr("optlab.loggers.console.QUIET_S", 0.0)
+    console.start("digits adam", 100)
+    for update in range(101):
+        console.log(update, update / 10, {"loss/train": 1.0})
+    assert len(output.getvalue().splitlines()) == MAX_LINES
+
+
+def test_the_end_is_one_line_with_status_and_scores(
+    plain: tuple[Console, io.StringIO], make_result: Callable[..., RunResult]
+) -> None:
+    console, output = plain
+    console.start("digits adam", 400)
+    console.finish(make_result(test={"accuracy": 0.875}))
+    assert output.getvalue() == (
+        "digits adam: done after 400 updates in 2.0 s, "
+        "val loss 0.2, val accuracy 0.9, test accuracy 0.875\n"
+    )
+
+
+def test_the_end_says_why_a_run_diverged_even_when_it_looks_like_markup(
+    plain: tuple[Console, io.StringIO], make_result: Callable[..., RunResult]
+) -> None:
+    console, output = plain
+    console.start("betas=[0.9,0.99] [bold]", 400)
+    cause = "loss became nan at update 37"
+    console.finish(make_result(status="diverged", cause=cause, updates=37, val={}))
+    expected = "betas=[0.9,0.99] [bold]: diverged (loss became nan at update 37) after 37 updates"
+    assert output.getvalue().startswith(expected)
+
+
+def test_a_terminal_shows_a_live_bar_and_leaves_only_the_last_line(
+    live: tuple[Console, io.StringIO], make_result: Callable[..., RunResult]
+) -> None:
+    console, output = live
+    train(console, num_epochs=3)
+    drawn = output.getvalue()
+    assert ESCAPE in drawn
+    assert "digits adam" in drawn
+    console.finish(make_result())
+    rest = output.getvalue()[len(drawn) :]
+    assert "digits adam: done after 400 updates" in rest.splitlines()[-1]
+
+
+def test_a_terminal_shows_the_latest_values_and_the_title_literally(
+    live: tuple[Console, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console, output = live
+    monkeypatch.setattr("optlab.loggers.console.REFRESH_S", 0.0)
+    console.start("[red]adam", 10)
+    console.log(0, 0.0, {"loss/val": 2.0, "accuracy/val": 0.125})
+    console.log(5, 1.0, {"loss/train": 0.75})
+    console.close()
+    assert "[red]adam" in output.getvalue()
+    shown = "epoch 1, train loss 0.75, val loss 2, val accuracy 0.125"
+    assert shown in output.getvalue()
+
+
+def test_closing_before_the_start_and_twice_is_harmless(
+    plain: tuple[Console, io.StringIO],
+) -> None:
+    console, output = plain
+    console.close()
+    console.close()
+    assert output.getvalue() == ""

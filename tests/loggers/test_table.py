@@ -1,0 +1,110 @@
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from optlab.config import ConfigError
+from optlab.loggers.table import SCHEMA, MetricsTable, read_metrics
+
+
+def test_every_value_becomes_a_typed_row_in_order(tmp_path: Path) -> None:
+    table = MetricsTable(tmp_path)
+    table.log(0, 0.0, {"loss/val": 2.0, "accuracy/val": 0.1})
+    table.log(5, 0.5, {"loss/train": 1})
+    table.close()
+    rows = pl.read_parquet(tmp_path / "metrics.parquet")
+    assert dict(rows.schema) == SCHEMA
+    assert rows.drop("seconds").rows() == [
+        (0, 0.0, "loss/val", 2.0),
+        (0, 0.0, "accuracy/val", 0.1),
+        (5, 0.5, "loss/train", 1.0),
+    ]
+    assert rows["seconds"].is_sorted()
+    assert rows["seconds"][0] >= 0
+
+
+def test_nan_and_infinity_are_values_not_gaps(tmp_path: Path) -> None:
+    table = MetricsTable(tmp_path)
+    table.log(0, 0.0, {"a": math.nan, "b": math.inf})
+    table.close()
+    values = pl.read_parquet(tmp_path / "metrics.parquet")["value"]
+    assert values.null_count() == 0
+    assert values.is_nan().to_list() == [True, False]
+    assert values[1] == math.inf
+
+
+def test_a_logged_mapping_may_change_afterwards(tmp_path: Path) -> None:
+    table, values = MetricsTable(tmp_path), {"a": 1.0}
+    table.log(0, 0.0, values)
+    values["a"] = 2.0
+    table.close()
+    assert read_metrics([tmp_path], ["a"])["value"].to_list() == [1.0]
+
+
+def test_a_run_without_records_has_an_empty_table(tmp_path: Path) -> None:
+    MetricsTable(tmp_path).close()
+    rows = pl.read_parquet(tmp_path / "metrics.parquet")
+    assert (dict(rows.schema), rows.height) == (SCHEMA, 0)
+
+
+def test_flush_writes_what_there_is_and_close_the_rest_once(tmp_path: Path) -> None:
+    table = MetricsTable(tmp_path)
+    table.log(0, 0.0, {"a": 1.0})
+    table.flush()
+    assert read_metrics([tmp_path], ["a"]).height == 1
+    table.log(1, 0.1, {"a": 2.0})
+    table.close()
+    assert read_metrics([tmp_path], ["a"]).height == 2
+    (tmp_path / "metrics.parquet").unlink()
+    table.close()
+    assert not (tmp_path / "metrics.parquet").exists()
+
+
+def test_a_full_disk_raises_and_leaves_the_flushed_table(
+    tmp_path: Path, full_disk: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    table = MetricsTable(tmp_path)
+    table.log(0, 0.0, {"a": 1.0})
+    table.flush()
+    for update in range(1, 1000):
+        table.log(update, 0.0, {"a": 1.0 / update})
+    with full_disk(2000), pytest.raises(OSError, match="too large"):
+        table.close()
+    assert read_metrics([tmp_path], ["a"]).height == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.parquet"]
+
+
+def test_reading_many_runs_keeps_the_asked_tags_and_tells_the_runs_apart(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        table = MetricsTable(tmp_path / name)
+        table.log(0, 0.0, {"loss/val": 1.0, "lr": 0.1})
+        table.close()
+    rows = read_metrics([tmp_path / "one", tmp_path / "two", tmp_path / "none"], ["loss/val"])
+    assert rows.select("tag", "folder").rows() == [
+        ("loss/val", str(tmp_path / "one")),
+        ("loss/val", str(tmp_path / "two")),
+    ]
+
+
+@pytest.mark.parametrize("name", ["hidden=[64,32],lr=0.1", "lr=*", "what?", "{a,b} c%20d"])
+def test_a_folder_named_by_overrides_is_taken_literally(tmp_path: Path, name: str) -> None:
+    table = MetricsTable(tmp_path / name)
+    table.log(0, 0.0, {"loss/val": 1.0})
+    table.close()
+    rows = read_metrics([tmp_path / name], ["loss/val"])
+    assert rows.columns == [*SCHEMA, "folder"]  # no column made of "lr=0.1" in the path
+    assert rows["folder"].to_list() == [str(tmp_path / name)]
+
+
+def test_reading_runs_without_tables_gives_no_rows_of_the_same_form(tmp_path: Path) -> None:
+    rows = read_metrics([tmp_path], ["loss/val"])
+    assert (rows.height, list(rows.schema)) == (0, [*SCHEMA, "folder"])
+
+
+def test_a_damaged_table_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "metrics.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(ConfigError, match="delete the damaged run folder"):
+        read_metrics([tmp_path], ["loss/val"])
