@@ -34,9 +34,9 @@ def uniform_at(key: Tensor, counter: Tensor, size: tuple[int, ...], device: torc
     """Return numbers in [0, 1) that depend on nothing but (key, counter, position).
 
     A counter-based generator: it keeps no state, so it works under `torch.vmap` with one key per
-    run, and a run in a stack draws what it would draw alone. Each word enters after the ones
-    before it were mixed by the 32-bit finalizer of MurmurHash3 (Appleby, 2011), so that two keys
-    share no run of numbers.
+    run, and a run in a stack draws what it would draw alone. Key and counter are hashed to two
+    words by the 32-bit finalizer of MurmurHash3 (Appleby, 2011); they enter before the first and
+    the second mixing of a position, so that streams are no shifts or permutations of each other.
 
     Args:
         key: Integer tensor of shape (), the stream.
@@ -48,9 +48,9 @@ def uniform_at(key: Tensor, counter: Tensor, size: tuple[int, ...], device: torc
     for length in size:
         count *= length
     position = torch.arange(count, device=device, dtype=torch.int64)
-    word = _mix32(position + 0x9E3779B1)
-    for part in (key, key >> 32, counter):
-        word = _mix32(word ^ (part & _MASK))
+    first = _mix32(_mix32(_mix32(key) ^ (key >> 32)) ^ counter)
+    second = _mix32(first + 0x9E3779B1)
+    word = _mix32(_mix32(position ^ first) + second)
     return (word >> 8).to(torch.float32).mul(2.0**-24).reshape(size)
 
 

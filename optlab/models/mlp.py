@@ -1,0 +1,100 @@
+"""The multilayer perceptron."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from torch import Tensor, nn
+
+from optlab.models.context import ModelContext
+from optlab.nn.activations import ReLU
+from optlab.nn.batchnorm import BatchNorm1d
+from optlab.nn.dropout import Dropout, Rate, drop_probability
+from optlab.nn.linear import Linear
+from optlab.registry import models
+from optlab.types import Count
+
+NormPosition = Literal["pre", "post"]
+
+
+class MLP(nn.Module):
+    """Maps inputs (B, ...), laid flat, through hidden layers to scores (B, out_features).
+
+    Parameters read ``hidden.0.linear.weight``, ``hidden.0.norm.bias``, ``output.weight``: weights
+    have shape (out, in), the transpose of the notes' w_ij (course notes, rows MLP-01 to MLP-03).
+
+    Args:
+        in_features: Number of features of one input laid flat.
+        hidden: Width of each hidden layer; none leaves a linear model.
+        out_features: Number of scores. The last activation belongs to the loss.
+        activation: Makes the activation of one hidden layer.
+        norm: Makes a normalization for a layer of so many features, or None.
+        norm_position: ``"pre"`` is linear, norm, activation, the formula of the notes and the
+            paper; ``"post"`` is linear, activation, norm, the notes' code (rows NRM-05 and E9).
+            A linear layer right before a `BatchNorm1d` has no bias: the norm has one.
+        dropout: Drop probability after each hidden layer, or a kind of network (row REG-09).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        out_features: int,
+        activation: Callable[[], nn.Module] = ReLU,
+        norm: Callable[[int], nn.Module] | None = None,
+        norm_position: NormPosition = "pre",
+        dropout: Rate = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = [in_features, *hidden]
+        rate = drop_probability(dropout)
+        self.hidden = nn.Sequential(
+            *(
+                _hidden_layer(before, width, activation, norm, norm_position, rate)
+                for before, width in zip(widths, hidden, strict=False)
+            )
+        )
+        self.output = Linear(widths[-1], out_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores, shape (B, out_features)."""
+        return self.output.forward(self.hidden(x.flatten(1)))
+
+
+@models.register("mlp")
+def build_mlp(
+    context: ModelContext,
+    *,
+    hidden: tuple[Count, ...] = (64,),
+    norm_position: NormPosition = "pre",
+    dropout: Rate = 0.0,
+) -> MLP:
+    """Build an `MLP` for a task."""
+    return MLP(
+        context.num_inputs,
+        hidden,
+        context.num_outputs,
+        context.activation,
+        context.norm,
+        norm_position,
+        dropout,
+    )
+
+
+def _hidden_layer(
+    in_features: int,
+    out_features: int,
+    activation: Callable[[], nn.Module],
+    norm: Callable[[int], nn.Module] | None,
+    norm_position: NormPosition,
+    rate: float,
+) -> nn.Sequential:
+    after: list[tuple[str, nn.Module]] = [("activation", activation())]
+    if norm is not None:
+        after.insert(0 if norm_position == "pre" else 1, ("norm", norm(out_features)))
+    if rate > 0:
+        after.append(("dropout", Dropout(rate)))
+    # The batch mean takes a bias away again: its gradient would be rounding noise, which Adam and
+    # its like divide by its own size (Ioffe and Szegedy, 2015, section 3.2).
+    bias = not isinstance(after[0][1], BatchNorm1d)
+    return nn.Sequential(OrderedDict([("linear", Linear(in_features, out_features, bias)), *after]))

@@ -1,0 +1,42 @@
+"""Layers, activations, losses and metrics, written by hand; importing fills their registries."""
+
+from optlab.nn import losses, metrics
+from optlab.nn.activations import (
+    ELU,
+    SELU,
+    Activation,
+    Identity,
+    LeakyReLU,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Step,
+    Tanh,
+)
+from optlab.nn.batchnorm import BatchNorm1d
+from optlab.nn.dropout import Dropout, seed_dropout
+from optlab.nn.linear import Linear
+from optlab.nn.norms import batchnorm, no_norm
+
+__all__ = [
+    "ELU",
+    "SELU",
+    "Activation",
+    "BatchNorm1d",
+    "Dropout",
+    "Identity",
+    "LeakyReLU",
+    "Linear",
+    "PReLU",
+    "ReLU",
+    "Sigmoid",
+    "Softmax",
+    "Step",
+    "Tanh",
+    "batchnorm",
+    "losses",
+    "metrics",
+    "no_norm",
+    "seed_dropout",
+]

@@ -1,0 +1,59 @@
+"""The affine layer z = W x + b."""
+
+import torch
+from torch import Tensor, nn
+
+from optlab import seeding
+from optlab.init import uniform_fan_in_
+
+
+class Linear(nn.Module):
+    """Maps (..., in_features) to (..., out_features) by ``x @ weight.T + bias``.
+
+    Parameters are named and laid out as in `torch.nn.Linear`, and state dicts can be exchanged.
+    Course notes, rows MLP-01 and MLP-03; the notes store the transpose, (in, out).
+
+    Args:
+        in_features: Number of features of an input.
+        out_features: Number of units.
+        bias: Whether to add a bias, which starts at 0.
+        generator: Stream of the first weights, drawn as torch draws them (row INI-06). Without
+            one they come from a fixed stream, never from torch's global generator, and layers of
+            one shape begin alike; `optlab.init.initialize` gives every layer its own.
+        device: Where to keep the parameters.
+        dtype: Their type; torch's default type if None.
+    """
+
+    bias: nn.Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        generator: torch.Generator | None = None,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = out_features
+        dtype = dtype or torch.get_default_dtype()
+        weight = torch.empty(out_features, in_features, dtype=torch.float32)
+        uniform_fan_in_(weight, generator=generator or seeding.generator(0, "init", "linear"))
+        self.weight = nn.Parameter(weight.to(device, dtype))
+        zeros = torch.zeros(out_features, device=device, dtype=dtype)
+        self.bias = nn.Parameter(zeros) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores z, shape (..., out_features)."""
+        bias = self.bias
+        if bias is not None and x.ndim == 2:
+            return torch.addmm(bias, x, self.weight.t())
+        z = x @ self.weight.t()
+        return z if bias is None else z + bias
+
+    def extra_repr(self) -> str:
+        """Return the sizes, for ``print(module)``."""
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"

@@ -1,0 +1,59 @@
+"""Every registered model maps rows to scores, alone and in a stack."""
+
+import pytest
+import torch
+from torch.func import functional_call, stack_module_state, vmap
+
+from optlab.config import ConfigError
+from optlab.init import he_normal_, initialize
+from optlab.models import ModelContext
+from optlab.nn import ReLU
+from optlab.registry import models
+
+
+def contexts():
+    return [ModelContext((3, 2), outputs, ReLU) for outputs in (4, 2, 1)]
+
+
+@pytest.fixture(params=list(models))
+def build(request):
+    """Make a model from a seed, with the first number of outputs that it takes."""
+
+    def make(seed):
+        for context in contexts():
+            try:
+                module = models.create(request.param, {})(context)
+            except ConfigError:
+                continue
+            initialize(module, he_normal_, seed)
+            return module, context
+        raise AssertionError(f"{request.param} takes none of {contexts()}")
+
+    return make
+
+
+def test_maps_rows_to_scores(build):
+    module, context = build(0)
+    for rows in (1, 5):
+        assert module(torch.ones(rows, 3, 2)).shape == (rows, context.num_outputs)
+
+
+def test_stack_equals_each_run(build):
+    runs = [build(seed)[0] for seed in range(3)]
+    x = torch.randn(3, 5, 3, 2, generator=torch.Generator().manual_seed(0))
+    parameters, buffers = stack_module_state(runs)
+    stacked = vmap(lambda p, b, rows: functional_call(runs[0], (p, b), (rows,)))(
+        parameters, buffers, x
+    )
+    for number, run in enumerate(runs):
+        torch.testing.assert_close(stacked[number], run(x[number]))
+
+
+def test_building_leaves_the_global_generator_alone(build):
+    before = torch.get_rng_state()
+    build(0)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_same_seed_same_model(build):
+    torch.testing.assert_close(build(3)[0].state_dict(), build(3)[0].state_dict())
