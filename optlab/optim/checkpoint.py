@@ -1,0 +1,144 @@
+"""The state dict of an optimizer: torch's layout, read strictly and without loss.
+
+Where a rule is that of torch's own class, each loads what the other saved. Numbers (lr, betas) come
+from the file, as in torch. A *form*, an option that is no number (``eps_placement``,
+``lr_in_buffer``), is part of the method: it must agree, and a file without it was saved by torch's
+class, whose form is known (``torch_form``).
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optlab.config import ConfigError
+from optlab.optim.groups import layout
+from optlab.optim.rule import Hyper, Rule
+
+Group = dict[str, Any]
+
+#: Options by which torch's classes choose an implementation of the same update.
+_IMPLEMENTATION = frozenset({"foreach", "fused", "capturable", "differentiable"})
+_LOW = (torch.float16, torch.bfloat16)
+
+
+def add_torch_keys(group: Group, rule: Rule, torch_form: Mapping[str, Any]) -> None:
+    """Write into a saved group what torch's own class would keep there.
+
+    A group whose form is not torch's is left as it is.
+    """
+    if all(group[name] == value for name, value in torch_form.items()):
+        for name, value in (rule.torch_group or {}).items():
+            group.setdefault(name, value)
+
+
+def read_group(
+    saved: Mapping[str, Any], current: Group, rule: Rule, torch_form: Mapping[str, Any]
+) -> Group:
+    """Return the group to use after loading: saved numbers, current parameters and names.
+
+    Raises:
+        ConfigError: When the saved group belongs to another method or another form of this one.
+    """
+    group = {
+        name: deepcopy(value)
+        for name, value in saved.items()
+        if name != "params" and name not in _IMPLEMENTATION
+    }
+    for name, value in (rule.torch_group or {}).items():
+        if group.pop(name, value) != value:
+            raise ConfigError(
+                f"the loaded state dict was saved with {name}={saved[name]!r}, this optimizer is "
+                f"the method with {name}={value!r}; load it with an optimizer of its own kind"
+            )
+    for name in layout(rule.hyper):
+        if name not in group and name not in torch_form:
+            raise ConfigError(
+                f"the loaded state dict has no {name!r} in a parameter group; "
+                "load one that was saved by the same optimizer"
+            )
+    for name in _forms(rule.hyper):
+        if group.setdefault(name, torch_form.get(name)) != current[name]:
+            raise ConfigError(
+                f"the loaded state dict was saved with {name}={group[name]!r}, this optimizer has "
+                f"{name}={current[name]!r}; create it with {name}={group[name]!r}"
+            )
+    return {**current, **group, "params": current["params"]}
+
+
+def read_state(
+    saved_state: Mapping[Any, Mapping[str, Any]],
+    saved_groups: Sequence[Mapping[str, Any]],
+    groups: Sequence[Group],
+    rule: Rule,
+    hypers: Sequence[Hyper],
+) -> dict[Tensor, dict[str, Any]]:
+    """Return the state by parameter; saved parameters are matched by their order, as in torch.
+
+    Raises:
+        ConfigError: For a state of other parameters, other shapes or another rule.
+    """
+    state, left = {}, set(saved_state)
+    for saved, group, hyper in zip(saved_groups, groups, hypers, strict=True):
+        for key, param in zip(saved["params"], group["params"], strict=True):
+            if saved_state.get(key):
+                like = rule.init_state(in_working_precision(param), hyper)
+                state[param] = _read_entry(saved_state[key], like, f"parameter {key}")
+            left.discard(key)
+    if left:
+        raise ConfigError(f"the loaded state dict has state of unknown parameters {sorted(left)}")
+    return state
+
+
+def in_working_precision(tensor: Tensor) -> Tensor:
+    """Return float16 and bfloat16 tensors as float32, in which their state and update are kept.
+
+    In float16 the default eps of 1e-8 is zero, and Adam divides 0 by 0.
+    """
+    return tensor.float() if tensor.dtype in _LOW else tensor
+
+
+def same_length(saved: Sequence[Mapping[str, Any]], groups: Sequence[Group]) -> None:
+    """Raise a `ConfigError` when groups or their parameters differ in number."""
+    if len(saved) != len(groups):
+        raise ConfigError(
+            "loaded state dict has a different number of parameter groups: "
+            f"{len(saved)} saved, {len(groups)} here"
+        )
+    for index, (old, new) in enumerate(zip(saved, groups, strict=True)):
+        if len(old["params"]) != len(new["params"]):
+            raise ConfigError(
+                "loaded state dict contains a parameter group that doesn't match the size of "
+                f"optimizer's group: group {index} has {len(old['params'])} parameters saved, "
+                f"{len(new['params'])} here"
+            )
+
+
+def _read_entry(
+    saved: Mapping[str, Any], like: Mapping[str, Tensor], owner: str
+) -> dict[str, Tensor]:
+    """Return copies of the saved tensors with their values exact."""
+    if set(saved) != set(like):
+        raise ConfigError(
+            f"the loaded state of {owner} has entries {sorted(saved)}, expected {sorted(like)}; "
+            "load a state dict that was saved by the same optimizer"
+        )
+    entry = {}
+    for name, target in like.items():
+        value = torch.as_tensor(saved[name])
+        if value.shape != target.shape:
+            raise ConfigError(
+                f"the loaded {name!r} of {owner} has shape {tuple(value.shape)}, the parameter "
+                f"needs {tuple(target.shape)}; check the order of the parameters"
+            )
+        # A wider saved dtype is kept (torch would cast to the parameter's, pytorch issue 43706).
+        dtype = torch.promote_types(value.dtype, target.dtype)
+        entry[name] = value.detach().to(target.device, dtype, copy=True)
+    return entry
+
+
+def _forms(hyper: type[Hyper]) -> set[str]:
+    return {field.name for field in fields(hyper)} - set(hyper.float_names())

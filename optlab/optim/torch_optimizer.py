@@ -1,0 +1,251 @@
+"""Driver 1: a rule as a `torch.optim.Optimizer`, one tensor at a time.
+
+What torch's own optimizers do, these do: parameter groups, named parameters, closures, hooks,
+schedulers, gradient scaling, state dicts. What differs, on purpose:
+
+- every group is checked, at construction, in `add_param_group`, when loaded, and again in `step`
+  when one of its values was replaced; unknown keys are refused;
+- float16 and bfloat16 parameters have float32 state and arithmetic, rounded once at the end;
+- `load_state_dict` keeps the saved values exact, refuses what belongs to another method, and copies
+  (torch shares the tensors with the dict);
+- sparse gradients and complex parameters are refused.
+
+``param.grad`` is only read. A parameter without a gradient is skipped and its counter waits.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from optlab.config import ConfigError
+from optlab.optim import checkpoint, groups
+from optlab.optim.checkpoint import in_working_precision
+from optlab.optim.groups import GradientOptions
+from optlab.optim.rule import Hyper, NewState, Rule, State
+
+
+class RuleOptimizer(Optimizer):
+    """Base of the optimizer classes; a subclass sets ``rule`` and gets signature and docs from it.
+
+    Attributes:
+        rule: The update that this class applies.
+        torch_class: torch's own class of the same method, where there is one.
+        torch_form: Values of the rule's bool and str fields at which the two are the same.
+    """
+
+    rule: ClassVar[Rule]
+    torch_class: ClassVar[type[Optimizer] | None] = None
+    torch_form: ClassVar[Mapping[str, Any]] = {}
+    _at_iterate = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "rule" in cls.__dict__:
+            cls.__signature__ = groups.signature_of(cls.rule.hyper)  # type: ignore[attr-defined]
+            cls.__doc__ = groups.document(cls.__doc__, cls.rule.hyper)
+
+    def __init__(self, params: ParamsT, *args: Any, **kwargs: Any) -> None:
+        signature = groups.signature_of(self.rule.hyper)
+        defaults = groups.bind(type(self).__name__, signature, args, kwargs)
+        self._known: dict[int, tuple[list[Any], Hyper, GradientOptions]] = {}
+        super().__init__(params, defaults)
+
+    @classmethod
+    def from_hyper(cls, params: ParamsT, hyper: Hyper, **options: Any) -> "RuleOptimizer":
+        """Return an optimizer with the hyperparameters of ``hyper`` and `GradientOptions`."""
+        return cls(params, **groups.pack(hyper), **options)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a group of parameters, with its own options where it gives them.
+
+        Raises:
+            ConfigError: For an unknown option, a value out of range or a complex parameter.
+        """
+        if isinstance(param_group, dict):
+            groups.refuse_unknown(type(self).__name__, param_group, self.defaults)
+        super().add_param_group(param_group)
+        try:
+            self._options(len(self.param_groups) - 1)
+            _refuse_complex(self.param_groups[-1]["params"])
+        except ConfigError as error:
+            self.param_groups.pop()
+            raise ConfigError(f"parameter group {len(self.param_groups)}: {error}") from None
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update every parameter that has a gradient, once.
+
+        Args:
+            closure: Computes the loss and its gradients again, and returns the loss.
+        """
+        self._require_gradient_point("step")
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        # Everything is checked before anything moves.
+        ready = [
+            (self._dense_gradients(group), *self._options(index))
+            for index, group in enumerate(self.param_groups)
+        ]
+        for pairs, hyper, options in ready:
+            for param, grad in pairs:
+                self._update(param, grad, hyper, options)
+        return loss
+
+    def iterates(self) -> list[Tensor]:
+        """Return copies of the points at which the model is to be judged, in order of parameters.
+
+        They are the parameters themselves, except for rules that take gradients elsewhere (NAG).
+        """
+        return [
+            self._iterate(param, self._options(index)[0])
+            for index, group in enumerate(self.param_groups)
+            for param in group["params"]
+        ]
+
+    @contextmanager
+    def at_iterate(self) -> Iterator[None]:
+        """Put the iterates into the parameters inside a ``with`` block, for evaluation.
+
+        The parameters come back bit for bit, also after an exception; `step` is refused inside.
+        """
+        self._require_gradient_point("at_iterate")
+        params = [param for group in self.param_groups for param in group["params"]]
+        saved = [param.detach().clone() for param in params]
+        self._at_iterate = True
+        try:
+            _write(params, self.iterates())
+            yield
+        finally:
+            _write(params, saved)
+            self._at_iterate = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state in torch's layout; torch's class loads it where the rule is the same."""
+        packed = super().state_dict()
+        for group in packed["param_groups"]:
+            checkpoint.add_torch_keys(group, self.rule, self.torch_form)
+        return packed
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load a state saved by this class, or by torch's where the rule is the same.
+
+        Raises:
+            ConfigError: For the state of another method, another form of this one, or other
+                parameters. The optimizer is then unchanged.
+        """
+        self._require_gradient_point("load_state_dict")
+        state_dict = state_dict.copy()
+        for before in self._optimizer_load_state_dict_pre_hooks.values():
+            changed = before(self, state_dict)
+            state_dict = state_dict if changed is None else changed
+        self.__setstate__(self._read(state_dict))
+        for after in self._optimizer_load_state_dict_post_hooks.values():
+            after(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._known = {}
+        # torch plants this key for its own classes; a later group would inherit it.
+        self.defaults.pop("differentiable", None)
+
+    def _read(self, state_dict: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the checked state and groups of a state dict."""
+        saved = state_dict["param_groups"]
+        checkpoint.same_length(saved, self.param_groups)
+        read = [
+            checkpoint.read_group(old, new, self.rule, self.torch_form)
+            for old, new in zip(saved, self.param_groups, strict=True)
+        ]
+        for group in read:
+            groups.refuse_unknown(type(self).__name__, group, self.defaults)
+        hypers = [groups.read(self.rule.hyper, group)[0] for group in read]
+        state = checkpoint.read_state(state_dict["state"], saved, read, self.rule, hypers)
+        return {"state": defaultdict(dict, state), "param_groups": read}
+
+    def _options(self, index: int) -> tuple[Hyper, GradientOptions]:
+        """Return the checked options of a group, read again only when a value was replaced."""
+        group = self.param_groups[index]
+        values = [group[name] for name in self.defaults]
+        known = self._known.get(index)
+        if known is None or not all(map(_unchanged, values, known[0])):
+            known = self._known[index] = (values, *groups.read(self.rule.hyper, group))
+        return known[1], known[2]
+
+    def _dense_gradients(self, group: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
+        """Return the parameters of a group that have a gradient, with it."""
+        pairs = [(param, param.grad) for param in group["params"] if param.grad is not None]
+        if any(grad.layout is not torch.strided for _, grad in pairs):
+            raise RuntimeError(
+                f"{type(self).__name__} does not support sparse gradients: build the layer with "
+                "sparse=False, or use torch.optim.SparseAdam for its parameters"
+            )
+        return pairs
+
+    def _update(self, param: Tensor, grad: Tensor, hyper: Hyper, options: GradientOptions) -> None:
+        """Replace a parameter and its state by what the rule makes of them."""
+        point, g = in_working_precision(param), in_working_precision(grad)
+        state = self.state.get(param)
+        if not state:
+            state = self.rule.init_state(point, hyper)
+            if state:
+                self.state[param] = state
+        if options.maximize:
+            g = -g
+        if options.weight_decay:
+            g = g + options.weight_decay * point
+        new_param, new_state = self.rule.update(g, point, _with_float_step(state), hyper)
+        param.copy_(new_param)
+        for name, value in new_state.items():
+            state[name].fill_(value) if isinstance(value, float) else state[name].copy_(value)
+
+    @torch.no_grad()
+    def _iterate(self, param: Tensor, hyper: Hyper) -> Tensor:
+        state = self.state.get(param)
+        if self.rule.iterate is None or not state:
+            return param.detach().clone()
+        point = self.rule.iterate(in_working_precision(param), _with_float_step(state), hyper)
+        return point.to(param.dtype)
+
+    def _require_gradient_point(self, what: str) -> None:
+        if self._at_iterate:
+            raise RuntimeError(
+                f"{what} inside at_iterate(): the parameters hold the evaluation point; "
+                "leave the with block first"
+            )
+
+
+def _with_float_step(state: State) -> NewState:
+    """Return the state with its counter, which lives on the CPU, as a Python float.
+
+    A rule then spends Python arithmetic, not tensor operations, on powers of its decay rates.
+    """
+    if "step" in state:
+        return {**state, "step": state["step"].item()}
+    return dict(state)
+
+
+def _unchanged(value: Any, known: Any) -> bool:
+    """Return whether a group's value is the one last read; tensors are not asked for theirs."""
+    return value is known or (type(value) is type(known) is float and value == known)
+
+
+@torch.no_grad()
+def _write(params: list[Tensor], values: list[Tensor]) -> None:
+    for param, value in zip(params, values, strict=True):
+        param.copy_(value)
+
+
+def _refuse_complex(params: list[Tensor]) -> None:
+    if any(param.is_complex() for param in params):
+        raise ConfigError(
+            "complex parameters are not supported; optimize torch.view_as_real(param), "
+            "which has a last axis of size 2"
+        )
