@@ -1,0 +1,24 @@
+"""Training: the pure step, the runs that execute it, the one loop, samplers and early stopping."""
+
+from optlab.train.early_stopping import EarlyStopping
+from optlab.train.functional import FunctionalRun
+from optlab.train.loop import Outcome, fit
+from optlab.train.objective import Objective
+from optlab.train.plain import PlainRun
+from optlab.train.run import Run
+from optlab.train.samplers import Sampler
+from optlab.train.step import RunState, initial_state, make_run_step
+
+__all__ = [
+    "EarlyStopping",
+    "FunctionalRun",
+    "Objective",
+    "Outcome",
+    "PlainRun",
+    "Run",
+    "RunState",
+    "Sampler",
+    "fit",
+    "initial_state",
+    "make_run_step",
+]

@@ -1,0 +1,153 @@
+"""One run of an optlab rule, eagerly and in place: the pieces of `optlab.train.step`, quicker.
+
+The parameters are views of one flat tensor and their gradients of another, into which backward
+accumulates; the rule updates them as one tensor: ten small operations a step instead of ten per
+parameter, no `functional_call`, no optimizer object. Scalars of the state (the step counter) are
+Python numbers, so that bias corrections cost no kernel.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from optlab.optim.regularizers import Regularizer, is_weight
+from optlab.optim.rule import Hyper, Rule
+from optlab.tasks.base import Split
+from optlab.train.objective import Objective
+from optlab.train.run import copy_into, copy_of
+from optlab.train.step import decayed, regularized
+
+
+class FunctionalRun:
+    """A `Run` of a rule. See `optlab.train.run.Run` for the contract."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        objective: Objective,
+        data: Split,
+        rule: Rule,
+        hyper: Hyper,
+        regularizer: Regularizer,
+    ) -> None:
+        self.module = module
+        self.objective = objective
+        self.rule = rule
+        self.hyper = hyper
+        self.lr = hyper.lr
+        self._last_hyper = hyper
+        self._data = data
+        self._regularizer = regularizer
+        self._bare = regularizer == Regularizer()
+        leaves = list(module.parameters())
+        blocks = [leaves] if rule.elementwise else [[leaf] for leaf in leaves]
+        self._gradient, self._grads = _gradient_views(blocks)
+        self._weights = [_weight_mask(block) for block in blocks]
+        self._flat = [_lay_flat(block) for block in blocks]
+        self._state = [_numbers(rule.init_state(flat, hyper)) for flat in self._flat]
+
+    def step(self, rows: Tensor | None, lr_factor: float) -> list[Tensor]:
+        """Make one update; see `Run.step`."""
+        x, y = self._data.x, self._data.y
+        if rows is not None:
+            x, y = x.index_select(0, rows), y.index_select(0, rows)
+        self._gradient.zero_()
+        output = self.module(x)
+        loss = self.objective.loss(output, y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with torch.no_grad():
+            self._update(lr_factor)
+            return self.objective.values(loss.detach(), output.detach(), y)
+
+    def _update(self, lr_factor: float) -> None:
+        hyper = self.hyper
+        if lr_factor != 1.0:
+            hyper = hyper.with_values(lr=self.lr * lr_factor)
+        self._last_hyper = hyper
+        grads, params = self._grads, self._flat
+        if not self._bare:
+            regularizer, weights = self._regularizer, self._weights
+            grads = regularized(grads, params, weights, regularizer, len(self._data))
+            pairs = zip(params, weights, strict=True)
+            params = [decayed(p, weight, hyper.lr, regularizer) for p, weight in pairs]
+        for i, flat in enumerate(self._flat):
+            new, self._state[i] = self.rule.update(grads[i], params[i], self._state[i], hyper)
+            flat.copy_(new)
+
+    @contextmanager
+    def at_iterate(self) -> Iterator[None]:
+        """Hold the iterate in the parameters; see `Run.at_iterate`."""
+        if self.rule.iterate is None:
+            yield
+            return
+        here = [flat.clone() for flat in self._flat]
+        with torch.no_grad():
+            for flat, state in zip(self._flat, self._state, strict=True):
+                flat.copy_(self.rule.iterate(flat, state, self._last_hyper))
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for flat, point in zip(self._flat, here, strict=True):
+                    flat.copy_(point)
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the last gradients by name; see `Run.gradients`."""
+        named = self.module.named_parameters()
+        return {name: p.grad for name, p in named if p.grad is not None}
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """Copy weights and buffers; see `Run.snapshot`."""
+        return copy_of(self.module)
+
+    def restore(self, snapshot: dict[str, Tensor]) -> None:
+        """Put weights and buffers back; see `Run.restore`."""
+        copy_into(self.module, snapshot)
+
+
+def _lay_flat(block: list[nn.Parameter]) -> Tensor:
+    """Move the block's parameters into one flat tensor and make them views of it."""
+    if len(block) == 1:
+        return block[0].data
+    flat = torch.cat([p.detach().reshape(-1) for p in block])
+    for p, view in zip(block, _views(flat, block), strict=True):
+        p.data = view
+    return flat
+
+
+def _gradient_views(blocks: list[list[nn.Parameter]]) -> tuple[Tensor, list[Tensor]]:
+    """Give every parameter a view of one zero tensor as its gradient.
+
+    Returns:
+        That tensor, and its part for each block.
+    """
+    leaves = [leaf for block in blocks for leaf in block]
+    whole = torch.cat([torch.zeros_like(leaf).reshape(-1) for leaf in leaves])
+    for leaf, view in zip(leaves, _views(whole, leaves), strict=True):
+        leaf.grad = view
+    if len(blocks) == 1 and len(leaves) > 1:
+        return whole, [whole]
+    return whole, [leaf.grad for leaf in leaves if leaf.grad is not None]
+
+
+def _views(flat: Tensor, block: list[nn.Parameter]) -> list[Tensor]:
+    parts = torch.split(flat, [p.numel() for p in block])
+    return [part.view_as(p) for part, p in zip(parts, block, strict=True)]
+
+
+def _weight_mask(block: list[nn.Parameter]) -> Tensor | bool:
+    """Return where penalties and decay apply: a flag for one parameter, else a flat mask."""
+    if len(block) == 1:
+        return is_weight(block[0])
+    masks = [torch.full((p.numel(),), is_weight(p), device=p.device) for p in block]
+    return torch.cat(masks)
+
+
+def _numbers(state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.item() if isinstance(value, Tensor) and value.ndim == 0 else value
+        for name, value in state.items()
+    }

@@ -1,0 +1,186 @@
+"""The one training loop.
+
+Order of an update: take the batch's rows, step, record (on the device), measure norms when due,
+and every ``log_every`` updates copy the record from the device. Order of an epoch's end: evaluate
+on the validation split, at the iterate where a rule keeps one, then early stopping. The test split
+is not seen here.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from optlab.config.schema import DiagnosticsConfig, TrainerConfig
+from optlab.diagnostics import layer_norms
+from optlab.tasks.base import Data
+from optlab.train.early_stopping import EarlyStopping
+from optlab.train.recorder import Diverged, Emit, Recorder
+from optlab.train.run import Run
+from optlab.train.samplers import Sampler
+
+Schedule = Callable[[int, int], float]
+
+
+@dataclass
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        status: ``"done"`` or ``"diverged"``.
+        cause: What made it diverge, or why it stopped before the last epoch.
+        updates: Updates made.
+        epochs: Passes over the training rows made.
+        best_epoch: Epoch of the lowest validation loss.
+        best_val: Validation loss and metrics of that epoch.
+        train_s: Seconds of training alone: evaluation, logging and set-up are off the clock.
+    """
+
+    status: str = "done"
+    cause: str | None = None
+    updates: int = 0
+    epochs: float = 0.0
+    best_epoch: float = 0.0
+    best_val: Mapping[str, float] = field(default_factory=dict)
+    train_s: float = 0.0
+
+
+def fit(
+    run: Run,
+    data: Data,
+    sampler: Sampler,
+    trainer: TrainerConfig,
+    *,
+    schedule: Schedule,
+    diagnostics: DiagnosticsConfig,
+    emit: Emit,
+) -> Outcome:
+    """Train ``run`` and return how it ended; the module then holds the weights to use.
+
+    Args:
+        run: The run, before its first update.
+        data: Encoded data on the run's device.
+        sampler: Rows of each update.
+        trainer: Epochs, cadences and early stopping.
+        schedule: ``(update, num_updates) -> factor`` of the learning rate, updates from 0.
+        diagnostics: What to measure inside the network, and how often.
+        emit: Takes ``(update, epoch, {tag: value})`` of every record.
+    """
+    loop = _Loop(run, data, sampler, trainer, schedule, diagnostics, emit)
+    try:
+        loop.train()
+        loop.flush()
+    except Diverged as diverged:
+        loop.end_diverged(diverged)
+    loop.settle()
+    return loop.outcome
+
+
+class _Loop:
+    """What `fit` keeps between its phases."""
+
+    def __init__(
+        self,
+        run: Run,
+        data: Data,
+        sampler: Sampler,
+        trainer: TrainerConfig,
+        schedule: Schedule,
+        diagnostics: DiagnosticsConfig,
+        emit: Emit,
+    ) -> None:
+        self.run, self.data, self.sampler, self.trainer = run, data, sampler, trainer
+        self.schedule, self.diagnostics, self.emit = schedule, diagnostics, emit
+        self.num_updates = trainer.epochs * sampler.updates_per_epoch
+        self.recorder = Recorder(run.objective.names, emit, sampler.updates_per_epoch)
+        self.stopping = EarlyStopping(trainer.patience, trainer.min_delta)
+        self.outcome = Outcome()
+        self.best_weights: Any = None
+        self.lr_factor = 1.0
+        self.off_clock_s = 0.0
+
+    def train(self) -> None:
+        """Run the epochs until the last, or until early stopping says so."""
+        self.evaluate(0)
+        self.run.module.train()
+        for epoch in range(1, self.trainer.epochs + 1):
+            self.train_epoch(epoch)
+            if epoch == self.trainer.epochs or epoch % self.trainer.eval_every == 0:
+                self.evaluate(epoch)
+            if self.stopping.should_stop:
+                best = self.outcome.best_epoch
+                self.outcome.cause = f"no better validation loss since epoch {best:g}"
+                return
+
+    def train_epoch(self, epoch: int) -> None:
+        """Make one pass over the sampler's batches, on the training clock."""
+        started, off_clock_s = time.perf_counter(), self.off_clock_s
+        for rows in self.sampler.epoch(epoch - 1):
+            self.update(rows)
+        elapsed = time.perf_counter() - started
+        self.outcome.train_s += elapsed - (self.off_clock_s - off_clock_s)
+        self.outcome.epochs = float(epoch)
+
+    def update(self, rows: Tensor | None) -> None:
+        """Make one update and what follows it."""
+        outcome = self.outcome
+        self.lr_factor = self.schedule(outcome.updates, self.num_updates)
+        self.recorder.add(self.run.step(rows, self.lr_factor))
+        outcome.updates += 1
+        if self.diagnostics.every and outcome.updates % self.diagnostics.every == 0:
+            self.measure()
+        if outcome.updates % self.trainer.log_every == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand the recorded window on, off the training clock."""
+        started = time.perf_counter()
+        self.recorder.flush(lr=self.run.lr * self.lr_factor)
+        self.off_clock_s += time.perf_counter() - started
+
+    def measure(self) -> None:
+        """Record the norms that the diagnostics ask for, off the training clock."""
+        started = time.perf_counter()
+        values: dict[str, float] = {}
+        if self.diagnostics.gradient_norms:
+            values |= layer_norms("gradient_norm", self.run.gradients())
+        if self.diagnostics.weight_norms:
+            values |= layer_norms("weight_norm", dict(self.run.module.named_parameters()))
+        self.record(values)
+        self.off_clock_s += time.perf_counter() - started
+
+    def record(self, values: Mapping[str, float]) -> None:
+        """Emit values of the present update."""
+        updates = self.outcome.updates
+        self.emit(updates, updates / self.sampler.updates_per_epoch, values)
+
+    def evaluate(self, epoch: int) -> None:
+        """Evaluate on the validation split and keep the best weights where they are wanted."""
+        with self.run.at_iterate():
+            values = self.run.objective.evaluate(self.run.module, self.data.val)
+            self.record({k if "/" in k else f"{k}/val": v for k, v in values.items()})
+            if not math.isfinite(values["loss"]):
+                raise Diverged(self.outcome.updates, values["loss"], "validation")
+            if self.stopping.update(values["loss"]):
+                self.outcome.best_epoch, self.outcome.best_val = float(epoch), values
+                if self.trainer.patience is not None and self.trainer.restore_best:
+                    self.best_weights = self.run.snapshot()
+
+    def end_diverged(self, diverged: Diverged) -> None:
+        """Record what is left and end the outcome at the first loss that was not finite."""
+        try:
+            self.flush()
+        except Diverged as earlier:
+            diverged = earlier
+        self.outcome.status, self.outcome.cause = "diverged", str(diverged)
+        self.outcome.updates = diverged.update
+
+    def settle(self) -> None:
+        """Leave in the module the weights to use: the best ones if wanted, else the iterate."""
+        if self.best_weights is None:
+            with self.run.at_iterate():
+                self.best_weights = self.run.snapshot()
+        self.run.restore(self.best_weights)

@@ -1,0 +1,135 @@
+"""One update of one run as a pure function: state in, state out.
+
+This is the definition of training in optlab. `torch.vmap` of `run_step` trains a stack of runs,
+each with its own hyperparameters and batch; `torch.compile` of that makes it fast.
+`optlab.train.functional` executes the same pieces for one run, in place and without a compiler.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from optlab.optim.regularizers import (
+    Regularizer,
+    clip_by_norm,
+    clip_by_value,
+    decay_step,
+    is_weight,
+    penalty_gradient,
+)
+from optlab.optim.rule import Rule
+from optlab.train.objective import Objective
+
+
+class RunState(NamedTuple):
+    """All that changes while a run trains; every leaf is a tensor, so runs can be stacked."""
+
+    params: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    optimizer: dict[str, dict[str, Any]]
+
+
+Hyper = Mapping[str, Any]
+Batch = tuple[Tensor, Tensor]
+RunStep = Callable[[RunState, Hyper, Batch], tuple[RunState, list[Tensor]]]
+
+
+def initial_state(module: nn.Module, rule: Rule, hyper: Any) -> RunState:
+    """Return the state before the first update; nothing is shared with ``module``."""
+    params = {name: p.detach().clone() for name, p in module.named_parameters()}
+    buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
+    return RunState(params, buffers, {n: rule.init_state(p, hyper) for n, p in params.items()})
+
+
+def regularized(
+    grads: list[Tensor],
+    params: list[Tensor],
+    weights: list[Tensor | bool],
+    regularizer: Regularizer,
+    num_rows: int,
+) -> list[Tensor]:
+    """Add the penalties' gradient, then clip: first every entry, then the norm of the whole.
+
+    Args:
+        grads: Gradients of the loss.
+        params: Parameters, one per gradient.
+        weights: Per parameter, whether penalties apply: a flag, or a mask of its shape.
+        regularizer: Strengths; those that are Python zeros or None cost nothing.
+        num_rows: Training rows, the n of lambda/(2n).
+    """
+    r = regularizer
+    if not (_off(r.l1) and _off(r.l2)):
+        grads = [
+            g if weight is False else g + penalty_gradient(_masked(p, weight), r.l1, r.l2, num_rows)
+            for g, p, weight in zip(grads, params, weights, strict=True)
+        ]
+    if r.clip_value is not None:
+        grads = clip_by_value(grads, r.clip_value)
+    return grads if r.clip_norm is None else clip_by_norm(grads, r.clip_norm)
+
+
+def decayed(param: Tensor, weight: Tensor | bool, lr: Any, regularizer: Regularizer) -> Tensor:
+    """Return ``param`` after the decay step (REG-02), where it applies."""
+    if _off(regularizer.decay) or weight is False:
+        return param
+    shrunk = decay_step(param, lr, regularizer.decay)
+    return shrunk if weight is True else torch.where(weight, shrunk, param)
+
+
+def make_run_step(
+    module: nn.Module,
+    objective: Objective,
+    rule: Rule,
+    hyper: Any,
+    regularizer: Regularizer,
+    num_rows: int,
+) -> RunStep:
+    """Return ``run_step(state, values, batch) -> (state, [loss, *metrics])``, pure.
+
+    ``values`` replaces float fields of ``hyper`` and of ``regularizer``; each may be a number or a
+    0-d tensor, so that under `torch.vmap` every run has its own.
+    """
+    # A copy without data: the step must depend on `state` alone.
+    template = module
+
+    def loss_of(
+        params: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch
+    ) -> tuple[Tensor, Tensor]:
+        output = torch.func.functional_call(template, (params, buffers), (batch[0],))
+        return objective.loss(output, batch[1]), output
+
+    def run_step(state: RunState, values: Hyper, batch: Batch) -> tuple[RunState, list[Tensor]]:
+        numbers, strengths = _with_values(hyper, values), _with_values(regularizer, values)
+        buffers = {name: b.clone() for name, b in state.buffers.items()}
+        gradient = torch.func.grad_and_value(loss_of, has_aux=True)
+        grads, (loss, output) = gradient(state.params, buffers, batch)
+        weights: list[Tensor | bool] = [is_weight(p) for p in state.params.values()]
+        ready = regularized(
+            list(grads.values()), list(state.params.values()), weights, strengths, num_rows
+        )
+        params, optimizer = {}, {}
+        for (name, param), grad, weight in zip(state.params.items(), ready, weights, strict=True):
+            param = decayed(param, weight, numbers.lr, strengths)
+            params[name], optimizer[name] = rule.update(grad, param, state.optimizer[name], numbers)
+        measured = objective.values(loss, output, batch[1])
+        return RunState(params, buffers, optimizer), measured
+
+    return run_step
+
+
+def _with_values(fields: Any, values: Hyper) -> Any:
+    """Return a copy of a frozen dataclass with the fields that ``values`` names replaced."""
+    copy = object.__new__(type(fields))
+    copy.__dict__.update(fields.__dict__)
+    copy.__dict__.update({k: v for k, v in values.items() if k in fields.__dict__})
+    return copy
+
+
+def _off(strength: Any) -> bool:
+    return isinstance(strength, float) and strength == 0.0
+
+
+def _masked(param: Tensor, weight: Tensor | bool) -> Tensor:
+    return param if weight is True else param * weight

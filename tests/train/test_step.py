@@ -1,0 +1,198 @@
+"""The engine's contract: the pure step, its stack under vmap and the in-place run are one."""
+
+import pytest
+import torch
+from torch import nn
+
+from optlab import registry
+from optlab.init import he_normal_, initialize
+from optlab.models.mlp import MLP
+from optlab.nn import BatchNorm1d, ReLU
+from optlab.nn.dropout import seed_dropout
+from optlab.nn.losses import SparseCCE
+from optlab.nn.metrics import accuracy
+from optlab.optim.regularizers import Regularizer
+from optlab.tasks.base import Split
+from optlab.train import FunctionalRun, Objective, PlainRun, initial_state, make_run_step
+
+LOSS = SparseCCE()
+OBJECTIVE = Objective(
+    LOSS, lambda z, y: {"accuracy": accuracy(LOSS.predict(z), LOSS.labels(y))}, ("accuracy",)
+)
+FULL = Regularizer(l1=0.3, l2=0.5, decay=0.01, clip_norm=0.7, clip_value=0.2)
+
+
+def network(seed, dtype=torch.float64, norm=None, dropout=0.0):
+    module = MLP(5, (7, 6), 3, activation=ReLU, norm=norm, dropout=dropout)
+    initialize(module, he_normal_, seed)
+    seed_dropout(module, seed)
+    return module.to(dtype)
+
+
+def rows(seed, num=40, dtype=torch.float64):
+    stream = torch.Generator().manual_seed(seed)
+    x = torch.randn(num, 5, generator=stream, dtype=dtype)
+    return Split(x, torch.randint(3, (num,), generator=stream))
+
+
+def batches(seed, steps, num=40, size=8):
+    stream = torch.Generator().manual_seed(1000 + seed)
+    return [torch.randperm(num, generator=stream)[:size] for _ in range(steps)]
+
+
+def values_of(hyper):
+    return {name: getattr(hyper, name) for name in hyper.float_names()}
+
+
+@pytest.fixture(params=list(registry.optimizers))
+def entry(request):
+    return registry.optimizers.get(request.param)
+
+
+@pytest.mark.parametrize("regularizer", [Regularizer(), FULL], ids=["plain", "regularized"])
+def test_in_place_run_equals_the_pure_step(entry, regularizer):
+    rule, hyper = entry.rule, entry.rule.hyper(lr=0.05)
+    data = rows(0)
+    module = network(0)
+    state = initial_state(module, rule, hyper)
+    run_step = make_run_step(network(9), OBJECTIVE, rule, hyper, regularizer, len(data))
+    run = FunctionalRun(module, OBJECTIVE, data, rule, hyper, regularizer)
+    for batch in batches(0, steps=30):
+        state, pure = run_step(state, values_of(hyper), (data.x[batch], data.y[batch]))
+        in_place = run.step(batch, 1.0)
+        torch.testing.assert_close(torch.stack(in_place), torch.stack(pure).to(torch.float64))
+    for name, param in run.module.named_parameters():
+        torch.testing.assert_close(param.detach(), state.params[name], rtol=1e-10, atol=1e-12)
+
+
+def leaves(tree):
+    return torch.utils._pytree.tree_leaves(tree)
+
+
+def test_pure_step_leaves_its_arguments_alone(entry):
+    rule, hyper = entry.rule, entry.rule.hyper(lr=0.05)
+    data, module = rows(0), network(0, norm=BatchNorm1d, dropout=0.5)
+    state = initial_state(module, rule, hyper)
+    before = [leaf.clone() for leaf in leaves(state)]
+    run_step = make_run_step(module, OBJECTIVE, rule, hyper, FULL, len(data))
+    after, _ = run_step(state, values_of(hyper), (data.x, data.y))
+    assert all(torch.equal(a, b) for a, b in zip(before, leaves(state), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(before, leaves(after), strict=True))
+
+
+def stacked(items):
+    return torch.utils._pytree.tree_map(lambda *xs: torch.stack(xs), *items)
+
+
+@pytest.mark.parametrize(
+    ("norm", "dropout"), [(None, 0.0), (BatchNorm1d, 0.5)], ids=["plain", "norm_and_dropout"]
+)
+def test_each_run_of_a_stack_equals_the_run_alone(entry, norm, dropout):
+    """Own weights, data order, learning rate, penalty and dropout stream per run, 200 updates.
+
+    Float64 and 1e-12: a batched matrix product may add in another order than a single one. The
+    learning rates are moderate, so that training does not magnify that rounding.
+    """
+    rule, data, seeds, lrs = entry.rule, rows(0), (0, 1, 2), (0.001, 0.003, 0.01)
+    hypers = [rule.hyper(lr=lr) for lr in lrs]
+    modules = [network(seed, norm=norm, dropout=dropout) for seed in seeds]
+    regularizer = Regularizer(l2=0.1)
+    template = network(9, norm=norm, dropout=dropout)
+    run_step = make_run_step(template, OBJECTIVE, rule, hypers[0], regularizer, len(data))
+    stack_step = torch.vmap(run_step)
+    values = {
+        name: torch.tensor([getattr(h, name) for h in hypers], dtype=torch.float64)
+        for name in hypers[0].float_names()
+    }
+    values["l2"] = torch.tensor([0.0, 0.1, 0.5], dtype=torch.float64)
+    state = stacked([initial_state(m, rule, h) for m, h in zip(modules, hypers, strict=True)])
+    runs = [
+        FunctionalRun(m, OBJECTIVE, data, rule, h, Regularizer(l2=float(l2)))
+        for m, h, l2 in zip(modules, hypers, values["l2"], strict=True)
+    ]
+    for order in zip(*(batches(seed, steps=200) for seed in seeds), strict=True):
+        rows_now = torch.stack(order)
+        state, _ = stack_step(state, values, (data.x[rows_now], data.y[rows_now]))
+        for run, batch in zip(runs, order, strict=True):
+            run.step(batch, 1.0)
+    for r, run in enumerate(runs):
+        for name, alone in run.module.state_dict().items():
+            in_stack = {**state.params, **state.buffers}[name][r]
+            torch.testing.assert_close(in_stack, alone, rtol=1e-12, atol=1e-12)
+
+
+def test_functional_and_plain_engines_train_alike(entry):
+    """Float64; the plain engine runs the same rule as a torch optimizer over separate tensors."""
+    data, hyper = rows(0), entry.rule.hyper(lr=0.05)
+    functional = FunctionalRun(network(0), OBJECTIVE, data, entry.rule, hyper, FULL)
+    module = network(0)
+    optimizer = entry.from_hyper(module.parameters(), hyper)
+    plain = PlainRun(module, OBJECTIVE, data, optimizer, FULL)
+    for i, batch in enumerate(batches(0, steps=50)):
+        factor = 1.0 if i < 25 else 0.1
+        functional.step(batch, factor)
+        plain.step(batch, factor)
+    with functional.at_iterate(), plain.at_iterate():
+        for a, b in zip(functional.module.parameters(), module.parameters(), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_a_run_equals_the_loop_everybody_writes():
+    """Against plain torch.nn and torch.optim in float64, 200 updates, <= 1e-12."""
+    data = rows(0)
+    ours = network(0)
+    theirs = nn.Sequential(
+        nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 6), nn.ReLU(), nn.Linear(6, 3)
+    ).double()
+    with torch.no_grad():
+        for a, b in zip(theirs.parameters(), ours.parameters(), strict=True):
+            a.copy_(b)
+    rule = registry.optimizers.get("adam").rule
+    run = FunctionalRun(ours, OBJECTIVE, data, rule, rule.hyper(lr=0.01), Regularizer())
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01)
+    for batch in batches(0, steps=200):
+        run.step(batch, 1.0)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(theirs(data.x[batch]), data.y[batch]).backward()
+        optimizer.step()
+    for a, b in zip(theirs.parameters(), ours.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+def test_penalties_and_decay_leave_biases_alone():
+    module = network(0)
+    rule = registry.optimizers.get("sgd").rule
+    strong = Regularizer(l2=100.0, decay=0.5)
+    run = FunctionalRun(module, OBJECTIVE, rows(0), rule, rule.hyper(lr=0.0), strong)
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    run.step(None, 1.0)
+    # lr = 0: the decay step is lr * decay, so nothing moves at all.
+    assert all(torch.equal(before[n], p.detach()) for n, p in module.named_parameters())
+    run = FunctionalRun(module, OBJECTIVE, rows(0), rule, rule.hyper(lr=1e-3), strong)
+    bare = network(0)
+    other = FunctionalRun(bare, OBJECTIVE, rows(0), rule, rule.hyper(lr=1e-3), Regularizer())
+    run.step(None, 1.0)
+    other.step(None, 1.0)
+    for (name, a), b in zip(module.named_parameters(), bare.parameters(), strict=True):
+        assert torch.equal(a, b) == (a.ndim < 2), name
+
+
+def test_the_stacked_step_is_one_graph_for_the_compiler(entry):
+    """Traced without a break (fullgraph); six updates, since one would not show a lost counter."""
+    rule, hyper, data = entry.rule, entry.rule.hyper(lr=0.01), rows(0)
+    module = network(9, norm=BatchNorm1d, dropout=0.5)
+    run_step = make_run_step(module, OBJECTIVE, rule, hyper, FULL, len(data))
+    states = [initial_state(network(s, norm=BatchNorm1d, dropout=0.5), rule, hyper) for s in (0, 1)]
+    values = {
+        name: torch.full((2,), getattr(hyper, name), dtype=torch.float64)
+        for name in hyper.float_names()
+    }
+    eager = torch.vmap(run_step)
+    compiled = torch.compile(eager, backend="aot_eager", fullgraph=True)
+    ours = theirs = stacked(states)
+    for batch in batches(0, steps=6):
+        both = (data.x[batch].expand(2, -1, -1), data.y[batch].expand(2, -1))
+        ours, _ = compiled(ours, values, both)
+        theirs, _ = eager(theirs, values, both)
+    for a, b in zip(leaves(ours), leaves(theirs), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
