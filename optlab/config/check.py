@@ -6,6 +6,7 @@ once, in its signature; configuration files, error messages and documentation de
 """
 
 import dataclasses
+import functools
 import inspect
 import math
 import types
@@ -168,6 +169,7 @@ def _require(condition: bool, value: Any) -> Any:
     return value
 
 
+@functools.cache
 def _hints(target: Any) -> dict[str, Any]:
     owner = target
     if inspect.isclass(target) and not dataclasses.is_dataclass(target):

@@ -1,0 +1,1 @@
+"""The configuration tree, installed as ``optlab.configs`` (Hydra reads it only from a package)."""

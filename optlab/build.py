@@ -1,0 +1,268 @@
+"""From a resolved configuration to the objects of a run. The only module that knows every registry.
+
+Importing it imports torch and everything that registers itself; the command line does so only once
+a run really starts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import optlab.models
+import optlab.tasks  # noqa: F401 - fills the registry
+from optlab import registry
+from optlab.config import ConfigError, bind, check_value, unknown_name
+from optlab.config.schema import NAMED_SECTIONS, OTHER_KEYS, DiagnosticsConfig, TrainerConfig
+from optlab.init import initialize
+from optlab.models.context import ModelContext
+from optlab.nn import BatchNorm1d, metrics
+from optlab.nn.dropout import seed_dropout
+from optlab.nn.losses import Loss
+from optlab.nn.losses import Objective as FunctionLoss
+from optlab.optim.foreign import foreign_optimizer
+from optlab.optim.regularizers import Regularizer
+from optlab.tasks.base import Data, Split
+from optlab.train import FunctionalRun, Objective, Outcome, PlainRun, Run, Sampler, fit
+from optlab.train.recorder import Emit
+from optlab.types import Natural
+
+Config = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Training:
+    """A run that is ready to train.
+
+    Attributes:
+        run: The module and its optimizer on the device.
+        data: Encoded splits on the same device.
+        sampler: Rows of each update.
+        trainer, diagnostics: Checked sections of the configuration.
+        schedule: Learning rate over time.
+        notes: What loading the data measured.
+    """
+
+    run: Run
+    data: Data
+    sampler: Sampler
+    trainer: TrainerConfig
+    diagnostics: DiagnosticsConfig
+    schedule: Any
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of the whole training, unless it stops early."""
+        return self.trainer.epochs * self.sampler.updates_per_epoch
+
+    def fit(self, emit: Emit) -> Outcome:
+        """Train to the end; `optlab.train.fit`."""
+        return fit(
+            self.run,
+            self.data,
+            self.sampler,
+            self.trainer,
+            schedule=self.schedule,
+            diagnostics=self.diagnostics,
+            emit=emit,
+        )
+
+    def evaluate(self, split: Split) -> dict[str, float]:
+        """Return loss and metrics on a split of `data`."""
+        return self.run.objective.evaluate(self.run.module, split)
+
+
+def build(config: Config) -> Training:
+    """Make a run from its resolved configuration.
+
+    Raises:
+        ConfigError: For anything in ``config`` that cannot be used, naming the dotted field.
+    """
+    _refuse_unknown_sections(config)
+    trainer = TrainerConfig(**bind(TrainerConfig, config["trainer"], "trainer"))
+    diagnostics = DiagnosticsConfig(**bind(DiagnosticsConfig, config["diagnostics"], "diagnostics"))
+    device, dtype = resolve_device(config["device"]), getattr(torch, trainer.dtype)
+    task = _create(registry.tasks, config, "task")
+    raw = task.load()
+    loss = _loss(config, task.default_loss, raw)
+    data = _encoded(raw, loss).to(device, dtype)
+    module = _model(config, raw, loss).to(device, dtype)
+    objective = _objective(raw, loss, device, dtype)
+    sampler = _sampler(config["seed"], trainer, len(data.train), device)
+    _refuse_single_row_statistics(module, sampler)
+    return Training(
+        _run(config, trainer, module, objective, data.train),
+        data,
+        sampler,
+        trainer,
+        diagnostics,
+        _create(registry.schedules, config, "schedule").factor,
+    )
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device called ``auto``, ``cpu`` or ``cuda`` (or ``cuda:N``).
+
+    Raises:
+        ConfigError: For another name, or for CUDA where there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = str(name).partition(":")
+    if kind not in ("cpu", "cuda") or not (index == "" or index.isdecimal()):
+        raise unknown_name("device", str(name), ("auto", "cpu", "cuda", "cuda:0"))
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device {name!r} was asked for, but PyTorch sees {torch.cuda.device_count()} CUDA "
+            "devices here; use device=cpu or device=auto"
+        )
+    return torch.device(name)
+
+
+def _refuse_unknown_sections(config: Config) -> None:
+    known = (*NAMED_SECTIONS, *OTHER_KEYS, "sweep")
+    for key in config:
+        if key not in known:
+            raise unknown_name("section of the configuration", str(key), known)
+    for key in (*NAMED_SECTIONS, *OTHER_KEYS):
+        if key not in config:
+            raise ConfigError(f"the configuration has no {key!r}; choose one with {key}=NAME")
+    check_value(config["seed"], Natural, "seed")
+    check_value(config["plugins"], list[str], "plugins")
+
+
+def section(config: Config, name: str) -> tuple[str, dict[str, Any]]:
+    """Return the choice and the options of a named section.
+
+    Raises:
+        ConfigError: When the section is not a mapping with a ``name``.
+    """
+    node = config[name]
+    if not isinstance(node, Mapping) or "name" not in node:
+        raise ConfigError(
+            f"{name} must be a section with a name and options, got {node!r}; a resolved "
+            f"configuration takes dotted values such as {name}.name=NAME"
+        )
+    options = {str(key): value for key, value in node.items() if key != "name"}
+    return str(node["name"]), options
+
+
+def _create(group: registry.Registry[Any], config: Config, name: str) -> Any:
+    choice, options = section(config, name)
+    return group.create(choice, options, name)
+
+
+def _loss(config: Config, default: str, data: Data) -> Loss:
+    choice, options = section(config, "loss")
+    if choice == "auto":
+        choice = default
+    if data.objective is not None or choice == "objective":
+        return _function_loss(choice, data)
+    loss: Loss = registry.losses.create(choice, options, "loss")
+    loss.check_targets(data.num_classes)
+    return loss
+
+
+def _function_loss(choice: str, data: Data) -> Loss:
+    if data.objective is None or choice != "objective":
+        raise ConfigError(
+            f"loss {choice!r} does not go with this task: loss=objective is for test functions, "
+            "and test functions take no other"
+        )
+    return FunctionLoss(function=data.objective)
+
+
+def _encoded(data: Data, loss: Loss) -> Data:
+    """Return the data with targets as the loss wants them."""
+    classes = data.num_classes
+    if classes is None:
+        return data
+
+    def encode(split: Split) -> Split:
+        return Split(split.x, loss.encode(split.y, classes))
+
+    return replace(data, train=encode(data.train), val=encode(data.val), test=encode(data.test))
+
+
+def _model(config: Config, data: Data, loss: Loss) -> nn.Module:
+    outputs = loss.num_outputs(data.num_classes) if data.num_classes else data.num_outputs
+    norm_name, norm_options = section(config, "norm")
+    activation_name, activation_options = section(config, "activation")
+
+    def activation() -> nn.Module:
+        made: nn.Module = registry.activations.create(
+            activation_name, activation_options, "activation"
+        )
+        return made
+
+    def norm(features: int) -> nn.Module:
+        made: nn.Module = registry.norms.create(norm_name, norm_options, "norm")(features)
+        return made
+
+    activation()  # a wrong name or option is refused even by a model without hidden layers
+    context = ModelContext(
+        data.input_shape, outputs, activation, None if norm_name == "none" else norm
+    )
+    module: nn.Module = _create(registry.models, config, "model")(context)
+    initialize(module, _create(registry.initializers, config, "init"), config["seed"])
+    seed_dropout(module, config["seed"])
+    return module
+
+
+def _objective(data: Data, loss: Loss, device: torch.device, dtype: torch.dtype) -> Objective:
+    if data.objective is not None:
+        names = tuple(f"point/x{i}" for i in range(data.num_outputs))
+
+        def point(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+            return dict(zip(names, output[0].unbind(), strict=True))
+
+        return Objective(loss, point, names)
+    if data.num_classes is None:
+
+        def error(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+            return {"rmse": metrics.rmse(loss.activate(output), target)}
+
+        return Objective(loss, error, ("rmse",))
+
+    def measure(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        return {"accuracy": metrics.accuracy(loss.predict(output), loss.labels(target))}
+
+    return Objective(loss, measure, ("accuracy",))
+
+
+def _sampler(seed: int, trainer: TrainerConfig, rows: int, device: torch.device) -> Sampler:
+    size = rows if trainer.batch_size == "full" else min(int(trainer.batch_size), rows)
+    return Sampler(rows, size, trainer.sampler, seed, device)
+
+
+def _refuse_single_row_statistics(module: nn.Module, sampler: Sampler) -> None:
+    """Refuse batch normalization over a batch of one row before the first epoch ends in one."""
+    last = sampler.num_rows % sampler.batch_size or sampler.batch_size
+    if last == 1 and any(isinstance(part, BatchNorm1d) for part in module.modules()):
+        raise ConfigError(
+            f"batch normalization needs two rows or more, but {sampler.num_rows} rows in batches "
+            f"of {sampler.batch_size} leave a batch of one; choose another trainer.batch_size"
+        )
+
+
+def _run(
+    config: Config, trainer: TrainerConfig, module: nn.Module, objective: Objective, rows: Split
+) -> Run:
+    regularizer = Regularizer(**bind(Regularizer, config["regularizer"], "regularizer"))
+    choice, options = section(config, "optimizer")
+    if choice == "foreign":
+        if trainer.engine == "functional":
+            raise ConfigError(
+                "trainer.engine=functional runs optlab's own rules; for optimizer=foreign use "
+                "trainer.engine=auto"
+            )
+        optimizer = foreign_optimizer(options, list(module.parameters()))
+        return PlainRun(module, objective, rows, optimizer, regularizer)
+    entry = registry.optimizers.get(choice)
+    hyper = entry.rule.hyper(**bind(entry.rule.hyper, options, "optimizer"))
+    if trainer.engine == "plain":
+        own = entry.from_hyper(module.parameters(), hyper)
+        return PlainRun(module, objective, rows, own, regularizer)
+    return FunctionalRun(module, objective, rows, entry.rule, hyper, regularizer)

@@ -1,0 +1,56 @@
+"""One sentence for a terminal from what Hydra raised about something the user typed."""
+
+from typing import Any
+
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from optlab.config import ConfigError, nearest, unknown_name
+
+#: What a user may have done wrong; anything else is a fault of the program.
+USER_ERRORS = (ConfigError, HydraException, OmegaConfBaseException)
+
+
+def explain(error: BaseException) -> str:
+    """Return the sentence: what was wrong, the value, what is allowed, nearest first."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, MissingConfigException):
+        return _missing(error)
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: {_first_line(error.message)}"
+    cause = error.__cause__
+    if isinstance(error, ConfigCompositionException) and isinstance(
+        cause, ConfigAttributeError | ConfigKeyError
+    ):
+        return _unknown_key(cause)
+    return _first_line(str(error))
+
+
+def _missing(error: MissingConfigException) -> str:
+    group, _, name = str(error.missing_cfg_file).rpartition("/")
+    if error.options is None:
+        return f"no configuration called {name!r} was found; --config-name takes a file's name"
+    return str(unknown_name(group or "choice", name, error.options))
+
+
+def _unknown_key(cause: Any) -> str:
+    """Word a key that the configuration does not have; its parent knows the ones it has."""
+    path = str(cause.full_key)
+    parent, _, name = path.rpartition(".")
+    node = cause.parent_node
+    known = [str(k) for k in node if k != "hydra"] if node is not None else []
+    where = f"option of {parent}" if parent else "section"
+    if not parent:
+        known = nearest(name, [*known, "experiment"])
+    return str(unknown_name(where, name, known))
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(line for line in lines if not line.startswith("See http")) or text

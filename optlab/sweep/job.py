@@ -1,0 +1,197 @@
+"""What Hydra calls for every job: one run in one folder, and its record whatever happens."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from optlab.config import ConfigError
+from optlab.plugins import import_plugins
+from optlab.results import (
+    CONFIG_FILE,
+    OUTCOME_FREE,
+    RESULT_FILE,
+    RunResult,
+    cell_hash,
+    config_hash,
+    flatten,
+    read_result,
+    write_atomic,
+    write_result,
+)
+
+HEADER = """\
+# Resolved configuration of one optlab run. The same run again, or with changes:
+#   optlab train PATH/config.yaml [optimizer.lr=0.1 ...]
+"""
+
+#: Makes the resolved file a primary configuration that also knows where output goes.
+PRIMARY = {"defaults": ["folders", "_self_"], "hydra": {"searchpath": ["pkg://optlab.configs"]}}
+
+
+def run_job(config: DictConfig) -> float:
+    """Do one run in Hydra's output folder and return its validation loss.
+
+    In a multirun a failing job is recorded and the next one goes on; alone, its error is raised.
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+    assert isinstance(resolved, dict)
+    job = Job({str(k): v for k, v in resolved.items() if k not in PRIMARY}, folder)
+    alone = hydra.mode != RunMode.MULTIRUN
+    try:
+        return job.run().val.get("loss", float("nan"))
+    except KeyboardInterrupt:
+        job.record_end("interrupted", "stopped by hand")
+        raise
+    except Exception as error:
+        if alone and isinstance(error, ConfigError):
+            _remove_if_empty(folder)
+            raise
+        name = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+        job.record_end("failed", f"{name}{error}")
+        if alone:
+            raise
+        return float("nan")
+
+
+class Job:
+    """One run in one folder."""
+
+    def __init__(self, config: dict[str, Any], folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+        self.identity = config_hash(config)
+        self.started, self._start_s = datetime.now(UTC), time.perf_counter()
+
+    def run(self) -> RunResult:
+        """Train unless the folder already holds this run's result, and return the result.
+
+        Raises:
+            ConfigError: For the configuration, or when the folder holds another run.
+        """
+        finished = self._finished()
+        if finished is not None:
+            print(f"{self.folder}: already {finished.status}, skipped")
+            return finished
+        import_plugins(self.config.get("plugins") or [])
+        from optlab.build import build, resolve_device  # torch, only now
+
+        training = build(self.config)
+        self._write_config()
+        device = str(resolve_device(self.config["device"]))
+        with self._logging(training.num_updates) as loggers:
+
+            def emit(update: int, epoch: float, values: Mapping[str, float]) -> None:
+                for logger in loggers:
+                    logger.log(update, epoch, values)
+
+            outcome = training.fit(emit)
+            scores = {
+                name: training.evaluate(getattr(training.data, name))
+                for name in ("train", "val", "test")
+            }
+            emit(outcome.updates, outcome.epochs, _tags("test", scores["test"]))
+            result = self._result(
+                device,
+                status=outcome.status,
+                cause=outcome.cause,
+                updates=outcome.updates,
+                epochs=outcome.epochs,
+                best_epoch=outcome.best_epoch,
+                training_s=outcome.train_s,
+                **scores,
+            )
+            for logger in loggers:
+                logger.finish(result)
+        write_result(self.folder, result)
+        return result
+
+    def record_end(self, status: str, cause: str) -> None:
+        """Write a result that says why the run did not come to its end, and say so."""
+        print(f"{self.folder.name}: {status}: {cause}")
+        if not (self.folder / CONFIG_FILE).exists():
+            self._write_config()
+        nothing: dict[str, Any] = {"train": {}, "val": {}, "test": {}}
+        write_result(self.folder, self._result("cpu", status=status, cause=cause, **nothing))
+
+    def _finished(self) -> RunResult | None:
+        if not (self.folder / RESULT_FILE).exists():
+            return None
+        result = read_result(self.folder)
+        if result.config_hash != self.identity:
+            raise ConfigError(
+                f"{self.folder} already holds a run of another configuration "
+                f"({result.config_hash}, not {self.identity}); choose another sweep.dir or "
+                "hydra.run.dir, or remove that folder"
+            )
+        return result if result.status in ("done", "diverged") else None
+
+    def _write_config(self) -> None:
+        text = yaml.safe_dump({**PRIMARY, **self.config}, sort_keys=False)
+        write_atomic(self.folder / CONFIG_FILE, (HEADER + text).encode())
+
+    def _result(self, device: str, **fields: Any) -> RunResult:
+        from optlab.environment import environment
+
+        machine = environment(device)
+        empty: dict[str, Any] = {"updates": 0, "epochs": 0.0, "training_s": 0.0}
+        return RunResult(
+            **empty | fields,
+            name=self.folder.name,
+            total_s=time.perf_counter() - self._start_s,
+            config_hash=self.identity,
+            seed=self.config["seed"],
+            device=machine["device"],
+            versions=machine["versions"],
+            commit=machine["commit"],
+            dirty=machine["dirty"],
+            started=self.started.isoformat(timespec="seconds"),
+        )
+
+    def _hparams(self) -> dict[str, Any]:
+        """Return what tells cells apart: seeds of one cell share a row of TensorBoard's table."""
+        shown = {k: v for k, v in self.config.items() if k not in OUTCOME_FREE | {"seed"}}
+        return flatten(shown)
+
+    @contextlib.contextmanager
+    def _logging(self, num_updates: int) -> Iterator[list[Any]]:
+        """Open the loggers that the configuration asks for; close them whatever happens."""
+        from optlab.config.check import bind
+        from optlab.config.schema import LoggerConfig
+        from optlab.loggers.console import Console
+        from optlab.loggers.table import MetricsTable
+        from optlab.loggers.tensorboard import TensorBoardLogger
+
+        wanted = LoggerConfig(**bind(LoggerConfig, self.config["logger"], "logger"))
+        with contextlib.ExitStack() as stack:
+            loggers: list[Any] = []
+            if wanted.tensorboard:
+                group = cell_hash(self.config)
+                loggers.append(TensorBoardLogger(self.folder, self._hparams(), group))
+            if wanted.table:
+                loggers.append(MetricsTable(self.folder))
+            if wanted.console:
+                console = Console()
+                console.start(self.folder.name, num_updates)
+                loggers.append(console)
+            for logger in loggers:
+                stack.callback(logger.close)
+            yield loggers
+
+
+def _tags(split: str, values: Mapping[str, float]) -> dict[str, float]:
+    return {name if "/" in name else f"{name}/{split}": value for name, value in values.items()}
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()

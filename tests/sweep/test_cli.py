@@ -1,0 +1,109 @@
+"""What a user types wrong, and what the command line answers without doing anything."""
+
+import subprocess
+import sys
+
+import pytest
+
+from optlab.catalog import PLURALS
+from optlab.cli import main
+from optlab.config import ConfigError
+
+MISTAKES = {
+    "optimizer=adm": "unknown optimizer 'adm'; known, nearest first: adam,",
+    "task=digit": "unknown task 'digit'; known, nearest first: digits,",
+    "optimzer=adam": "unknown section 'optimzer'; known, nearest first: optimizer,",
+    "experiment=nope": "unknown experiment 'nope'",
+    "trainer.epoch=5": "unknown option of trainer 'epoch'; known, nearest first: epochs,",
+    "+optimizer.beta3=1": "unknown option of optimizer 'beta3'; known, nearest first: beta1,",
+    "trainer.epochs=[": "cannot read the override 'trainer.epochs=['",
+    "adam": "cannot read the override 'adam'",
+    "optimizer=adam,sgd": "Ambiguous value",
+    "optimizer=null": "optimizer must be the name of a choice, got null",
+    "optimizer.beta2=1.0": "beta2 must be in [0, 1), got 1.0 (optimizer.beta2)",
+    "optimizer.lr=fast": "lr must be a number in [0, inf), got 'fast' (optimizer.lr)",
+    "optimizer.lr=nan": "lr must be a number in [0, inf), got nan (optimizer.lr)",
+    "trainer.batch_size=0": "batch_size must be in [1, inf), got 0 (trainer.batch_size)",
+    "trainer.sampler=shuffled": "sampler must be one of shuffle, replacement, sequential",
+    "seed=-1": "seed must be in [0, inf), got -1 (seed)",
+    "device=tpu": "unknown device 'tpu'",
+    "device=cuda:64": "device 'cuda:64' was asked for, but PyTorch sees",
+    "loss=objective": "loss 'objective' does not go with this task",
+    "loss=bce": "loss bce does not fit a task with 10 classes",
+    "optimizer=sgd norm=batchnorm": "1078 rows in batches of 1 leave a batch of one",
+    "model.hidden=[0]": "hidden[0] must be in [1, inf), got 0 (model.hidden[0])",
+    "plugins=[no_such_module]": "cannot import plugin 'no_such_module'",
+    "plugins=no_such_module": "plugins must be a list",
+    "missing.yaml": "no configuration file 'missing.yaml'",
+}
+
+
+@pytest.mark.parametrize("argument", MISTAKES)
+def test_a_mistake_gets_one_sentence_exit_code_2_and_no_folder(folder, capfd, argument):
+    assert main(["train", *argument.split()]) == 2
+    out, err = capfd.readouterr()
+    assert MISTAKES[argument] in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in out + err
+    assert [p for p in folder.rglob("*") if p.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["optimizer=foreign", "optimizer.target=torch.optim.AdamX"], "nearest: Adam"),
+        (["optimizer=foreign", "optimizer.target=torch.nn.Linear"], "torch.optim.Optimizer class"),
+        (["optimizer=foreign", "+optimizer.lrr=1"], "unexpected keyword argument 'lrr'"),
+        (["optimizer=foreign", "trainer.engine=functional"], "trainer.engine=auto"),
+        (["loss=mse", "loss.head=softmax"], "loss mse cannot have head softmax"),
+        (["--config-name", "nope"], "no configuration called 'nope'"),
+        (["--config-dir", "nope"], "not found"),
+    ],
+)
+def test_mistakes_of_several_words(folder, capfd, arguments, message):
+    assert main(["train", *arguments]) == 2
+    assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trane"], "unknown command 'trane'; known, nearest first: train,"),
+        (["report"], "give one folder"),
+        (["report", "nowhere"], "no folder 'nowhere'"),
+        (["board", "nowhere"], "no folder 'nowhere'"),
+        (["list", "optimisers"], "unknown group 'optimisers'; known, nearest first: optimizers"),
+    ],
+)
+def test_wrong_commands_and_folders(folder, capsys, arguments, message):
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_full_errors_are_shown_on_request(folder, monkeypatch):
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(ConfigError, match="beta2"):
+        main(["train", "optimizer.beta2=2"])
+
+
+@pytest.mark.parametrize("group", PLURALS)
+def test_list_names_every_choice(capsys, group):
+    assert main(["list", group]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(PLURALS[group])
+
+
+def test_help_names_the_commands_and_imports_no_torch():
+    code = (
+        "import sys; from optlab.cli import main; main(['--help']); "
+        "sys.exit('torch' in sys.modules or 'hydra' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "optlab sweep" in done.stdout
+
+
+def test_hydras_help_shows_the_groups(folder, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "--help"])
+    assert exit_.value.code == 0
+    assert "optimizer: adagrad" in capsys.readouterr().out

@@ -1,0 +1,61 @@
+"""Multiruns: readable folders, failures that spare the others, the ranking at the end."""
+
+from optlab.cli import main
+from tests.sweep.running import TINY, curve, results
+
+
+def test_a_multirun_over_all_optimizers_leaves_readable_folders(folder):
+    assert main(["train", "-m", *TINY, "optimizer=glob(*)", "seed=0,1", "sweep.dir=out"]) == 0
+    found = results(folder / "out")
+    assert {"optimizer=adam,seed=0", "optimizer=batch_gd,seed=1"} <= set(found)
+    assert {result.status for result in found.values()} == {"done"}
+    assert all((folder / "out" / name / "config.yaml").is_file() for name in found)
+
+
+def test_a_run_of_a_sweep_equals_the_same_run_alone(train, folder):
+    grid = ["optimizer=momentum,adam", "seed=0,1", "sweep.dir=out"]
+    assert main(["train", "-m", *TINY, *grid]) == 0
+    alone = train("alone", "optimizer=adam", "seed=1")
+    assert curve(folder / "out" / "optimizer=adam,seed=1") == curve(alone)
+
+
+def test_one_failing_job_is_recorded_with_its_cause_and_the_others_finish(folder, capsys):
+    assert main(["train", "-m", *TINY, "optimizer.lr=0.1,-1,0.2", "sweep.dir=out"]) == 1
+    found = results(folder / "out")
+    assert [r.status for r in found.values()] == ["failed", "done", "done"]
+    failed = found["optimizer.lr=-1"]
+    assert failed.cause == "lr must be in [0, inf), got -1.0 (optimizer.lr)"
+    out = capsys.readouterr().out
+    assert "3 runs in out: 2 done, 1 failed" in out
+    assert "failed: optimizer.lr=-1: lr must be" in out
+
+
+def test_a_diverged_run_does_not_make_the_sweep_fail(folder):
+    diverging = ["task=line", "model=linear", "trainer.epochs=20", "optimizer=momentum"]
+    grid = ["optimizer.lr=1e-3,1e9", "sweep.dir=out"]
+    assert main(["train", "-m", *diverging, *grid, "logger.console=false"]) == 0
+    assert sorted(r.status for r in results(folder / "out").values()) == ["diverged", "done"]
+
+
+def test_the_same_sweep_again_does_only_what_is_missing(folder, capsys):
+    line = ["train", "-m", *TINY, "seed=0,1", "sweep.dir=out"]
+    assert main(line) == 0
+    (folder / "out" / "seed=1" / "result.json").unlink()
+    capsys.readouterr()
+    assert main(line) == 0
+    assert capsys.readouterr().out.count("already done, skipped") == 1
+    assert len(results(folder / "out")) == 2
+
+
+def test_sweep_prints_a_ranking_and_writes_table_and_figure(folder, capsys):
+    assert main(["sweep", *TINY, "optimizer=sgd,adam", "seed=0,1", "sweep.dir=out"]) == 0
+    out = capsys.readouterr().out
+    assert "4 runs in 2 cells" in out
+    assert (folder / "out" / "report.csv").is_file()
+    assert (folder / "out" / "report.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_a_sweep_only_shows_makes_no_folder(folder, capsys):
+    assert main(["sweep", "--cfg", "job"]) == 0
+    assert "optimizer:" in capsys.readouterr().out
+    assert list(folder.iterdir()) == []

@@ -1,0 +1,129 @@
+"""``optlab train``: one run, its folder, and starting it again."""
+
+import json
+import math
+
+import polars as pl
+import pytest
+import yaml
+
+from optlab import registry
+from optlab.cli import main
+from optlab.results import read_result
+from tests.sweep.running import TINY, curve
+
+
+def test_a_run_leaves_config_result_table_and_events(train):
+    where = train("run", "trainer.log_every=1", "diagnostics.every=1")
+    names = {path.name.split(".")[0] for path in where.iterdir()}
+    assert names == {"config", "result", "metrics", "events"}
+    result = read_result(where)
+    assert (result.status, result.updates, result.epochs, result.seed) == ("done", 3, 3.0, 0)
+    assert set(result.train) == set(result.val) == set(result.test) == {"loss", "accuracy"}
+    assert len(result.config_hash) == 12
+    assert "torch" in result.versions
+    tags = set(pl.read_parquet(where / "metrics.parquet")["tag"])
+    assert {"loss/train", "loss/val", "loss/test", "accuracy/train", "lr"} <= tags
+    assert {"gradient_norm/output.weight", "weight_norm/hidden.0.linear.bias"} <= tags
+
+
+def test_same_configuration_and_seed_give_bitwise_the_same_curve(train):
+    settings = ["task=digits", "norm=batchnorm", "model.dropout=0.3", "trainer.epochs=1"]
+    assert curve(train("a", *settings)) == curve(train("b", *settings))
+    assert curve(train("c", *settings, "seed=1")) != curve(train("a2", *settings))
+
+
+@pytest.mark.parametrize("optimizer", [*registry.optimizers, "foreign"])
+def test_a_runs_config_file_starts_the_same_run(train, folder, optimizer):
+    first = train("first", f"optimizer={optimizer}", "optimizer.lr=0.05", "regularizer=l2")
+    assert main(["train", str(first / "config.yaml"), f"hydra.run.dir={folder / 'again'}"]) == 0
+    assert curve(folder / "again") == curve(first)
+    again = read_result(folder / "again")
+    assert again.config_hash == read_result(first).config_hash
+
+
+def test_a_config_file_takes_changes_and_hydras_own_flags(train, folder):
+    first = train("first")
+    flags = ["--config-path", str(first), "--config-name", "config"]
+    assert main(["train", *flags, "seed=3", f"hydra.run.dir={folder / 'again'}"]) == 0
+    assert read_result(folder / "again").seed == 3
+
+
+def test_output_goes_to_runs_in_the_current_folder_by_default(folder):
+    assert main(["train", *TINY]) == 0
+    (run,) = (folder / "runs").iterdir()
+    assert run.name.endswith("_xor_adam")
+
+
+def test_a_diverging_run_is_a_result_with_its_update_and_curve(train):
+    where = train(
+        "run", "task=line", "model=linear", "optimizer=momentum", "optimizer.lr=10",
+        "trainer.epochs=20", "trainer.log_every=7", "diagnostics.every=0",
+        tiny=["logger.console=false"],
+    )  # fmt: skip
+    result = read_result(where)
+    assert result.status == "diverged"
+    assert f"at update {result.updates}" in result.cause
+    rows = [row for row in curve(where) if row[2] == "loss/train"]
+    assert math.isfinite(rows[0][3])
+    assert not math.isfinite(rows[-1][3])
+    # The record that holds the first bad loss is the last one of the training.
+    assert 0 <= rows[-1][0] - result.updates < 7
+
+
+def test_early_stopping_returns_to_the_best_weights(train):
+    settings = ["task=digits_noisy", "trainer.epochs=60", "optimizer.lr=0.01"]
+    stopped = read_result(train("stopped", *settings, "trainer.patience=3"))
+    assert stopped.epochs < 60
+    assert stopped.best_epoch == stopped.epochs - 3
+    assert "no better validation loss" in stopped.cause
+    kept = read_result(train("kept", *settings, "trainer.patience=3", "trainer.restore_best=false"))
+    assert kept.val["loss"] > stopped.val["loss"]
+
+
+def test_the_test_split_is_read_once_after_training(train):
+    rows = curve(train("run", "trainer.log_every=1"))
+    assert [row[0] for row in rows if row[2] == "loss/test"] == [3]
+
+
+def test_a_test_function_records_its_trajectory_and_reaches_the_minimum(train):
+    where = train(
+        "run", "task=quadratic", "task.condition=4", "optimizer=nag", "optimizer.lr=0.05",
+        "trainer.epochs=200", "trainer.log_every=1", tiny=["logger.console=false"],
+    )  # fmt: skip
+    xs = [row[3] for row in curve(where) if row[2] == "point/x0"]
+    assert len(xs) > 200
+    assert abs(xs[-1]) < 1e-3 < abs(xs[0])
+
+
+def test_engines_agree_and_foreign_optimizers_run(train):
+    ours = read_result(train("a", "optimizer=adam", "trainer.dtype=float64"))
+    plain = train("b", "optimizer=adam", "trainer.engine=plain", "trainer.dtype=float64")
+    target = "optimizer.target=torch.optim.Adam"
+    theirs = train("c", "optimizer=foreign", target, "trainer.dtype=float64")
+    lbfgs = ["optimizer=foreign", "optimizer.target=torch.optim.LBFGS", "optimizer.lr=1"]
+    assert read_result(plain).val["loss"] == pytest.approx(ours.val["loss"], rel=1e-12)
+    assert read_result(theirs).val["loss"] == pytest.approx(ours.val["loss"], rel=1e-12)
+    assert read_result(train("d", *lbfgs, "trainer.batch_size=full")).status == "done"
+
+
+def test_a_preset_of_a_users_own_folder_applies(train, folder):
+    preset = folder / "mine" / "experiment" / "slow.yaml"
+    preset.parent.mkdir(parents=True)
+    preset.write_text("# @package _global_\noptimizer:\n  lr: 0.125\n")
+    where = train("run", "--config-dir", str(folder / "mine"), "experiment=slow")
+    assert yaml.safe_load((where / "config.yaml").read_text())["optimizer"]["lr"] == 0.125
+
+
+def test_a_folder_with_a_finished_run_is_not_trained_twice(train, capsys):
+    where = train("run")
+    before = json.loads((where / "result.json").read_text())
+    train("run")
+    assert "already done, skipped" in capsys.readouterr().out
+    assert json.loads((where / "result.json").read_text()) == before
+
+
+def test_a_folder_with_another_run_is_refused(train, folder, capsys):
+    where = train("run")
+    assert main(["train", *TINY, "seed=5", f"hydra.run.dir={where}"]) == 2
+    assert "already holds a run of another configuration" in capsys.readouterr().err
