@@ -1,0 +1,22 @@
+"""Settings that hold for every test: one thread, reproducible examples, no CUDA where none is."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch at import, here and in subprocesses
+
+import pytest
+import torch
+from hypothesis import settings
+
+torch.set_num_threads(1)
+
+settings.register_profile("optlab", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("optlab")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    for item in items:
+        if "gpu" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
