@@ -5,7 +5,7 @@ norms at the same cadence, a validation pass per epoch, into the same loggers. T
 is `torch.nn` and `torch.optim` at its best setting (fused where torch has it). Rounds are
 interleaved in one process, so that the machine's drift cancels; ratios are what counts.
 
-    python scripts/bench_loop.py [--epochs 10] [--rounds 7] [--out FILE.json]
+    python scripts/bench_loop.py [--epochs 10] [--rounds 7] [--device cpu] [--out FILE.json]
 """
 
 import argparse
@@ -37,7 +37,7 @@ PEERS = {
 }
 
 
-def configuration(optimizer, batch, epochs):
+def configuration(optimizer, batch, epochs, device):
     with initialize_config_module("optlab.configs", version_base="1.3"):
         config = compose(
             "train",
@@ -46,7 +46,7 @@ def configuration(optimizer, batch, epochs):
                 f"trainer.batch_size={batch}",
                 f"trainer.epochs={epochs}",
                 "optimizer.lr=0.01",
-                "device=cpu",
+                f"device={device}",
             ],
         )
     resolved = OmegaConf.to_container(config, resolve=False)
@@ -81,7 +81,7 @@ def optlab_run(config):
 
 def by_hand(optimizer_name, training, epochs, batch):
     data, every = training.data, training.diagnostics.every
-    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)).to(data.train.x.device)
     optimizer = PEERS[optimizer_name](model.parameters(), 0.01)
     x, y = data.train.x, data.train.y
     per_epoch = -(-len(x) // batch)
@@ -107,7 +107,7 @@ def by_hand(optimizer_name, training, epochs, batch):
         update, window = 0, []
         log(0, validate())
         for _ in range(epochs):
-            for rows in torch.randperm(len(x)).split(batch):
+            for rows in torch.randperm(len(x)).to(x.device).split(batch):
                 xb, yb = x[rows], y[rows]
                 optimizer.zero_grad()
                 z = model(xb)
@@ -139,9 +139,9 @@ def seconds(run):
         return time.perf_counter() - start
 
 
-def compare(optimizer, batch, epochs, rounds):
+def compare(optimizer, batch, epochs, rounds, device):
     """Return the measured row of one setting; the ratio is of interleaved rounds, pair by pair."""
-    ours, training = optlab_run(configuration(optimizer, batch, epochs))
+    ours, training = optlab_run(configuration(optimizer, batch, epochs, device))
     theirs = by_hand(optimizer, training, epochs, batch)
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds + 1)][1:]
     updates = training.num_updates
@@ -161,22 +161,27 @@ def main():
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--batches", type=int, nargs="+", default=[32, 128])
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = [
-        compare(optimizer, batch, options.epochs, options.rounds)
+        compare(optimizer, batch, options.epochs, options.rounds, options.device)
         for batch in options.batches
         for optimizer in PEERS
     ]
-    table = Table(title="single run, speed relative to a hand-written loop (1 thread)")
+    table = Table(title=f"single run on {options.device}, one thread, against a hand-written loop")
     for key in rows[0]:
         table.add_column(key, justify="right")
     for row in rows:
         table.add_row(*(f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
     Console().print(table)
     if options.out:
-        record = {"environment": environment("cpu"), "epochs": options.epochs, "rows": rows}
+        record = {
+            "environment": environment(options.device),
+            "epochs": options.epochs,
+            "rows": rows,
+        }
         options.out.write_text(json.dumps(record, indent=2) + "\n")
 
 
