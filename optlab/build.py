@@ -5,7 +5,7 @@ a run really starts.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,53 +25,10 @@ from optlab.nn.losses import Objective as FunctionLoss
 from optlab.optim.foreign import foreign_optimizer
 from optlab.optim.regularizers import Regularizer
 from optlab.tasks.base import Data, Split
-from optlab.train import FunctionalRun, Objective, Outcome, PlainRun, Run, Sampler, fit
-from optlab.train.recorder import Emit
+from optlab.train import FunctionalRun, Objective, PlainRun, Run, Sampler, Training
 from optlab.types import Natural
 
 Config = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Training:
-    """A run that is ready to train.
-
-    Attributes:
-        run: The module and its optimizer on the device.
-        data: Encoded splits on the same device.
-        sampler: Rows of each update.
-        trainer, diagnostics: Checked sections of the configuration.
-        schedule: Learning rate over time.
-        notes: What loading the data measured.
-    """
-
-    run: Run
-    data: Data
-    sampler: Sampler
-    trainer: TrainerConfig
-    diagnostics: DiagnosticsConfig
-    schedule: Any
-
-    @property
-    def num_updates(self) -> int:
-        """Updates of the whole training, unless it stops early."""
-        return self.trainer.epochs * self.sampler.updates_per_epoch
-
-    def fit(self, emit: Emit) -> Outcome:
-        """Train to the end; `optlab.train.fit`."""
-        return fit(
-            self.run,
-            self.data,
-            self.sampler,
-            self.trainer,
-            schedule=self.schedule,
-            diagnostics=self.diagnostics,
-            emit=emit,
-        )
-
-    def evaluate(self, split: Split) -> dict[str, float]:
-        """Return loss and metrics on a split of `data`."""
-        return self.run.objective.evaluate(self.run.module, split)
 
 
 def build(config: Config) -> Training:
@@ -92,14 +49,9 @@ def build(config: Config) -> Training:
     objective = _objective(raw, loss, device, dtype)
     sampler = _sampler(config["seed"], trainer, len(data.train), device)
     _refuse_single_row_statistics(module, sampler)
-    return Training(
-        _run(config, trainer, module, objective, data.train),
-        data,
-        sampler,
-        trainer,
-        diagnostics,
-        _create(registry.schedules, config, "schedule").factor,
-    )
+    run = _run(config, trainer, module, objective, data.train)
+    schedule = _create(registry.schedules, config, "schedule")
+    return Training(run, data, sampler, trainer, diagnostics, schedule.factor)
 
 
 def resolve_device(name: str) -> torch.device:

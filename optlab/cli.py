@@ -34,7 +34,8 @@ USER_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help", "help"):
+    hydra_helps = words[:1] in (["train"], ["sweep"])
+    if not words or words[0] == "help" or (not hydra_helps and {"-h", "--help"} & set(words[:2])):
         print(USAGE, end="")
         return 0
     if words[0] in ("-V", "--version", "version"):

@@ -69,7 +69,8 @@ def validate(instance: Any, where: str = "") -> None:
     Raises:
         ConfigError: Naming the field, its value and the allowed range.
     """
-    hints = _hints(type(instance))
+    kind: Any = type(instance)
+    hints = _hints(kind)
     for field in dataclasses.fields(instance):
         value = getattr(instance, field.name)
         path = f"{where}.{field.name}" if where else field.name

@@ -45,8 +45,8 @@ def run_job(config: DictConfig) -> float:
     folder = Path(hydra.runtime.output_dir)
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     assert isinstance(resolved, dict)
-    job = Job({str(k): v for k, v in resolved.items() if k not in PRIMARY}, folder)
     alone = hydra.mode != RunMode.MULTIRUN
+    job = Job({str(k): v for k, v in resolved.items() if k not in PRIMARY}, folder, alone)
     try:
         return job.run().val.get("loss", float("nan"))
     except KeyboardInterrupt:
@@ -64,9 +64,10 @@ def run_job(config: DictConfig) -> float:
 
 
 class Job:
-    """One run in one folder."""
+    """One run in one folder; one of many unless it is ``alone``."""
 
-    def __init__(self, config: dict[str, Any], folder: Path) -> None:
+    def __init__(self, config: dict[str, Any], folder: Path, alone: bool = True) -> None:
+        self.alone = alone
         self.config = config
         self.folder = folder
         self.identity = config_hash(config)
@@ -180,7 +181,7 @@ class Job:
             if wanted.table:
                 loggers.append(MetricsTable(self.folder))
             if wanted.console:
-                console = Console()
+                console = Console() if self.alone else Console(max_lines=0)
                 console.start(self.folder.name, num_updates)
                 loggers.append(console)
             for logger in loggers:

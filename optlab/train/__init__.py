@@ -2,7 +2,7 @@
 
 from optlab.train.early_stopping import EarlyStopping
 from optlab.train.functional import FunctionalRun
-from optlab.train.loop import Outcome, fit
+from optlab.train.loop import Outcome, Training
 from optlab.train.objective import Objective
 from optlab.train.plain import PlainRun
 from optlab.train.run import Run
@@ -18,7 +18,7 @@ __all__ = [
     "Run",
     "RunState",
     "Sampler",
-    "fit",
+    "Training",
     "initial_state",
     "make_run_step",
 ]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from optlab.config.schema import DiagnosticsConfig, TrainerConfig
 from optlab.diagnostics import layer_norms
-from optlab.tasks.base import Data
+from optlab.tasks.base import Data, Split
 from optlab.train.early_stopping import EarlyStopping
 from optlab.train.recorder import Diverged, Emit, Recorder
 from optlab.train.run import Run
@@ -48,55 +48,59 @@ class Outcome:
     train_s: float = 0.0
 
 
-def fit(
-    run: Run,
-    data: Data,
-    sampler: Sampler,
-    trainer: TrainerConfig,
-    *,
-    schedule: Schedule,
-    diagnostics: DiagnosticsConfig,
-    emit: Emit,
-) -> Outcome:
-    """Train ``run`` and return how it ended; the module then holds the weights to use.
+@dataclass(frozen=True)
+class Training:
+    """A run, its data, and how to train it.
 
-    Args:
+    Attributes:
         run: The run, before its first update.
-        data: Encoded data on the run's device.
+        data: Encoded splits on the run's device.
         sampler: Rows of each update.
         trainer: Epochs, cadences and early stopping.
-        schedule: ``(update, num_updates) -> factor`` of the learning rate, updates from 0.
         diagnostics: What to measure inside the network, and how often.
-        emit: Takes ``(update, epoch, {tag: value})`` of every record.
+        schedule: ``(update, num_updates) -> factor`` of the learning rate, updates from 0.
     """
-    loop = _Loop(run, data, sampler, trainer, schedule, diagnostics, emit)
-    try:
-        loop.train()
-        loop.flush()
-    except Diverged as diverged:
-        loop.end_diverged(diverged)
-    loop.settle()
-    return loop.outcome
+
+    run: Run
+    data: Data
+    sampler: Sampler
+    trainer: TrainerConfig
+    diagnostics: DiagnosticsConfig
+    schedule: Schedule
+
+    @property
+    def num_updates(self) -> int:
+        """Updates of the whole training, unless it stops early."""
+        return self.trainer.epochs * self.sampler.updates_per_epoch
+
+    def fit(self, emit: Emit) -> Outcome:
+        """Train, and return how it ended; the module then holds the weights to use.
+
+        Args:
+            emit: Takes ``(update, epoch, {tag: value})`` of every record.
+        """
+        loop = _Loop(self, emit)
+        try:
+            loop.train()
+            loop.flush()
+        except Diverged as diverged:
+            loop.end_diverged(diverged)
+        loop.settle()
+        return loop.outcome
+
+    def evaluate(self, split: Split) -> dict[str, float]:
+        """Return loss and metrics of the module as it is on a split of `data`."""
+        return self.run.objective.evaluate(self.run.module, split)
 
 
 class _Loop:
-    """What `fit` keeps between its phases."""
+    """What `Training.fit` keeps between its phases."""
 
-    def __init__(
-        self,
-        run: Run,
-        data: Data,
-        sampler: Sampler,
-        trainer: TrainerConfig,
-        schedule: Schedule,
-        diagnostics: DiagnosticsConfig,
-        emit: Emit,
-    ) -> None:
-        self.run, self.data, self.sampler, self.trainer = run, data, sampler, trainer
-        self.schedule, self.diagnostics, self.emit = schedule, diagnostics, emit
-        self.num_updates = trainer.epochs * sampler.updates_per_epoch
-        self.recorder = Recorder(run.objective.names, emit, sampler.updates_per_epoch)
-        self.stopping = EarlyStopping(trainer.patience, trainer.min_delta)
+    def __init__(self, training: Training, emit: Emit) -> None:
+        self.training, self.emit = training, emit
+        self.run, self.trainer, self.sampler = training.run, training.trainer, training.sampler
+        self.recorder = Recorder(self.run.objective.names, emit, self.sampler.updates_per_epoch)
+        self.stopping = EarlyStopping(self.trainer.patience, self.trainer.min_delta)
         self.outcome = Outcome()
         self.best_weights: Any = None
         self.lr_factor = 1.0
@@ -127,10 +131,11 @@ class _Loop:
     def update(self, rows: Tensor | None) -> None:
         """Make one update and what follows it."""
         outcome = self.outcome
-        self.lr_factor = self.schedule(outcome.updates, self.num_updates)
+        self.lr_factor = self.training.schedule(outcome.updates, self.training.num_updates)
         self.recorder.add(self.run.step(rows, self.lr_factor))
         outcome.updates += 1
-        if self.diagnostics.every and outcome.updates % self.diagnostics.every == 0:
+        every = self.training.diagnostics.every
+        if every and outcome.updates % every == 0:
             self.measure()
         if outcome.updates % self.trainer.log_every == 0:
             self.flush()
@@ -145,9 +150,9 @@ class _Loop:
         """Record the norms that the diagnostics ask for, off the training clock."""
         started = time.perf_counter()
         values: dict[str, float] = {}
-        if self.diagnostics.gradient_norms:
+        if self.training.diagnostics.gradient_norms:
             values |= layer_norms("gradient_norm", self.run.gradients())
-        if self.diagnostics.weight_norms:
+        if self.training.diagnostics.weight_norms:
             values |= layer_norms("weight_norm", dict(self.run.module.named_parameters()))
         self.record(values)
         self.off_clock_s += time.perf_counter() - started
@@ -160,7 +165,7 @@ class _Loop:
     def evaluate(self, epoch: int) -> None:
         """Evaluate on the validation split and keep the best weights where they are wanted."""
         with self.run.at_iterate():
-            values = self.run.objective.evaluate(self.run.module, self.data.val)
+            values = self.training.evaluate(self.training.data.val)
             self.record({k if "/" in k else f"{k}/val": v for k, v in values.items()})
             if not math.isfinite(values["loss"]):
                 raise Diverged(self.outcome.updates, values["loss"], "validation")
