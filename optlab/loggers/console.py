@@ -1,5 +1,6 @@
 """Progress of a run for a person: a live bar on a terminal, a few plain lines anywhere else."""
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -8,10 +9,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from optlab.loggers.base import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
 from optlab.results import RunResult
+from optlab.types import Natural
 
 SHOWN = {TRAIN_LOSS: "train loss", VAL_LOSS: "val loss", VAL_ACCURACY: "val accuracy"}
 REFRESH_S = 0.1  # between redraws of the bar
-MAX_LINES = 10  # per run, where there is no terminal
 QUIET_S = 10.0  # after which a line need not wait for an evaluation
 
 
@@ -19,14 +20,17 @@ class Console:
     """Shows epoch, losses, validation accuracy and speed.
 
     A record costs about a microsecond: on a terminal the bar is redrawn ten times a second, and
-    elsewhere at most about ten lines appear per run, after evaluations.
+    elsewhere a few lines appear per run, after evaluations.
 
     Args:
         terminal: Where to print; standard output unless given.
+        max_lines: Lines of a run on its way where there is no terminal; 0 leaves only the line of
+            `finish`. With hundreds of runs one line each is what can be read.
     """
 
-    def __init__(self, terminal: Terminal | None = None) -> None:
+    def __init__(self, terminal: Terminal | None = None, max_lines: Natural = 10) -> None:
         self._terminal = terminal or Terminal()
+        self._max_lines = max_lines
         self._latest: dict[str, float] = {}
         self._progress: Progress | None = None
         self._task = TaskID(0)
@@ -38,7 +42,8 @@ class Console:
         self._rate_from: tuple[float, int] | None = None
         self._next_redraw = 0.0
         self._last_line_s = time.perf_counter()
-        self._next_line = self._line_every = num_updates / MAX_LINES
+        self._line_every = num_updates / self._max_lines if self._max_lines else math.inf
+        self._next_line = self._line_every
         if self._terminal.is_terminal:
             self._progress = Progress(
                 TextColumn("{task.description}", markup=False),

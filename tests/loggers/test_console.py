@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from rich.console import Console as Terminal
 
-from optlab.loggers.console import MAX_LINES, Console
+from optlab.loggers.console import Console
 from optlab.results import RunResult
 
 ESCAPE = "\x1b"
@@ -49,17 +49,16 @@ def test_plain_output_is_one_line_per_epoch_without_escape_codes(
     assert ESCAPE not in output.getvalue()
 
 
+@pytest.mark.parametrize("max_lines", [4, 10])
 @pytest.mark.parametrize("num_epochs", [20, 57, 300])
-def test_a_long_run_prints_few_lines_and_its_last_epoch(
-    plain: tuple[Console, io.StringIO], num_epochs: int
-) -> None:
-    console, output = plain
-    train(console, num_epochs)
+def test_a_long_run_prints_few_lines_and_its_last_epoch(num_epochs: int, max_lines: int) -> None:
+    output = io.StringIO()
+    train(Console(Terminal(file=output), max_lines), num_epochs)
     lines = output.getvalue().splitlines()
-    assert MAX_LINES // 2 <= len(lines) <= MAX_LINES
+    assert max_lines // 2 <= len(lines) <= max_lines
     marks = [int(line.split("update ")[1].split("/")[0]) for line in lines]
     assert marks == sorted(set(marks))
-    assert marks[-1] > 0.85 * num_epochs * 10
+    assert marks[-1] > (1 - 1.5 / max_lines) * num_epochs * 10
 
 
 def test_a_long_epoch_is_not_silent(
@@ -70,7 +69,27 @@ def test_a_long_epoch_is_not_silent(
     console.start("digits adam", 100)
     for update in range(101):
         console.log(update, update / 10, {"loss/train": 1.0})
-    assert len(output.getvalue().splitlines()) == MAX_LINES
+    assert len(output.getvalue().splitlines()) == 10
+
+
+def test_without_lines_on_the_way_a_run_prints_its_end(
+    make_result: Callable[..., RunResult],
+) -> None:
+    output = io.StringIO()
+    console = Console(Terminal(file=output), max_lines=0)
+    train(console, num_epochs=20)
+    console.finish(make_result())
+    (line,) = output.getvalue().splitlines()
+    assert line.startswith("digits adam: done after 400 updates")
+
+
+def test_lines_on_the_way_do_not_concern_a_terminal() -> None:
+    output = io.StringIO()
+    terminal = Terminal(file=output, force_terminal=True, width=160, _environ={})
+    console = Console(terminal, max_lines=0)
+    train(console, num_epochs=3)
+    console.close()
+    assert "digits adam" in output.getvalue()
 
 
 def test_the_end_is_one_line_with_status_and_scores(

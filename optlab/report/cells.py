@@ -1,0 +1,149 @@
+"""Cells of a sweep as plain values, and what they are called: in lists, labels and groups.
+
+Everything that a report shows of its ranking is in these values, so it can be shown again from a
+table that holds them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+ACCURACY, LOSS = "accuracy", "loss"
+OPTIMIZER, TASK = "optimizer.name", "task.name"
+LEARNING_RATE, BATCH_SIZE = "optimizer.lr", "trainer.batch_size"
+
+#: Ends of a run that are counted apart; the other runs are done.
+ENDS = ("diverged", "failed", "interrupted")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Mean over runs with its t-based 95 % interval; nan where there are too few runs.
+
+    The interval of an accuracy ends at 0 and 1.
+    """
+
+    mean: float
+    std: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one combination of the grid, over seeds.
+
+    Attributes:
+        rank: Place among the comparable cells, from 1.
+        key: Values of the ranking's configuration keys, in their order.
+        label: The key in few words, such as "adam, lr=0.01".
+        runs: Number of its runs.
+        ends: Number of its runs by end, for each of `ENDS`.
+        val: Validation metric.
+        test: Test metric; nan when some finished run has none.
+        best_loss: Mean over runs of the lowest validation loss on the way.
+        final_loss: Mean over runs of the validation loss at the end.
+    """
+
+    rank: int
+    key: Mapping[str, Any]
+    label: str
+    runs: int
+    ends: Mapping[str, int]
+    val: Estimate
+    test: Estimate
+    best_loss: float
+    final_loss: float
+
+    @property
+    def optimizer(self) -> str:
+        """Name of the optimizer."""
+        return str(self.key.get(OPTIMIZER) or "run")
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Cells, the best first within each group of comparable ones.
+
+    Attributes:
+        metric: ``"accuracy"`` or ``"loss"``, on the validation split.
+        keys: Configuration keys that vary without the seed, and those of optimizer and task.
+        groups: Comparable cells by what sets the group apart, such as "digits"; "" if nothing does.
+    """
+
+    metric: str
+    keys: tuple[str, ...]
+    groups: Mapping[str, tuple[Cell, ...]]
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All cells, group by group."""
+        return list(chain.from_iterable(self.groups.values()))
+
+
+def arranged(metric: str, keys: Iterable[str], cells: Sequence[Cell]) -> Ranking:
+    """Return ranked cells as a ranking: groups by name, in each the best first."""
+    ordered = sorted(cells, key=lambda cell: cell.rank)
+    names = sorted({group_of(cell.key, metric) for cell in cells})
+    groups = {n: tuple(c for c in ordered if group_of(c.key, metric) == n) for n in names}
+    return Ranking(metric, tuple(keys), groups)
+
+
+def best_by_optimizer(cells: Iterable[Cell]) -> dict[str, Cell]:
+    """Return the first, best cell of each optimizer, the best optimizer first."""
+    best: dict[str, Cell] = {}
+    for cell in cells:
+        best.setdefault(cell.optimizer, cell)
+    return best
+
+
+def sets_apart(name: str, metric: str) -> bool:
+    """Say whether the metric means different things at different values of a key."""
+    return name.split(".")[0] in (("task", "loss") if metric == LOSS else ("task",))
+
+
+def group_of(key: Mapping[str, Any], metric: str) -> str:
+    """Return the name of the cells that a cell can be compared with."""
+    return ", ".join(_phrases(key, {name for name in key if sets_apart(name, metric)}))
+
+
+def identity(key: Mapping[str, Any]) -> str:
+    """Return a text that is equal for equal keys."""
+    return json.dumps(list(key.values()), default=str)
+
+
+def labels(keys: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
+    """Return a label for each cell: what varies, without what sets groups apart.
+
+    Also left out is the batch size where the optimizer's name fixes it: that of batch gradient
+    descent, for one, is part of the method.
+    """
+    values = {name: [identity({name: key[name]}) for key in keys] for name in keys[0]}
+    shown = {n for n in values if len(set(values[n])) > 1 and not sets_apart(n, metric)}
+    if {OPTIMIZER, BATCH_SIZE} <= shown:
+        pairs = set(zip(values[OPTIMIZER], values[BATCH_SIZE], strict=True))
+        if len(pairs) == len(set(values[OPTIMIZER])):
+            shown.remove(BATCH_SIZE)
+    return [
+        ", ".join(_phrases(key, shown)) or str(key.get(OPTIMIZER) or "all runs") for key in keys
+    ]
+
+
+def show(value: Any) -> str:
+    """Return a configuration value for a person: floats short, absent values as a dash."""
+    if value is None:
+        return "-"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _phrases(key: Mapping[str, Any], names: set[str]) -> list[str]:
+    return [_phrase(n, value) for n, value in key.items() if n in names and value is not None]
+
+
+def _phrase(name: str, value: Any) -> str:
+    section, _, last = name.rpartition(".")
+    if last != "name":
+        return f"{last}={show(value)}"
+    return f"{section}=none" if value == "none" else str(value)

@@ -1,0 +1,173 @@
+"""Cells of a sweep in order of merit: runs that differ only in their seed, summed up and ranked.
+
+Rules:
+    * A cell is chosen by the mean of its runs' validation accuracy, or of their validation loss
+      where not every run has an accuracy. The test split is shown and never chosen by.
+    * A run that diverged or failed, or whose value is not finite, scores the worst there is:
+      accuracy 0, or an infinite loss. It cannot help its cell, and it is never dropped. Equal means
+      are told apart by fewer such runs, then by the loss of the others.
+    * An interrupted run says nothing about its method. It is counted and not scored.
+    * The same run found twice counts once: copies would narrow the interval.
+    * Ranks start anew where values cannot be compared: in every task and, ranking by loss, for
+      every loss function.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import stdtrit
+
+from optlab.config import ConfigError
+from optlab.report.cells import (
+    ACCURACY,
+    ENDS,
+    LOSS,
+    OPTIMIZER,
+    TASK,
+    Cell,
+    Estimate,
+    Ranking,
+    arranged,
+    group_of,
+    identity,
+    labels,
+)
+from optlab.results import RunRecord, varying
+
+CONFIDENCE = 0.95
+
+
+def rank(records: Sequence[RunRecord], best_losses: Mapping[Path, float] | None = None) -> Ranking:
+    """Group runs into cells and rank them.
+
+    Args:
+        records: Ended runs.
+        best_losses: Lowest validation loss by run folder; the final one where it is not known.
+
+    Raises:
+        ConfigError: When there are no runs.
+    """
+    if not records:
+        raise ConfigError("no ended run to rank: train at least one first")
+    keys = _keys(records)
+    members = list(by_cell(records, keys).values())
+    metric = _metric([run for runs in members for run in runs])
+    values = [_key(runs[0], keys) for runs in members]
+    cells = [
+        _cell(key, label, runs, metric, best_losses or {})
+        for key, label, runs in zip(values, labels(values, metric), members, strict=True)
+    ]
+    pairs = zip(cells, members, strict=True)
+    ordered = [c for c, _ in sorted(pairs, key=lambda pair: _merit(pair[0], pair[1], metric))]
+    places: dict[str, count[int]] = defaultdict(lambda: count(1))
+    ranked = [replace(c, rank=next(places[group_of(c.key, metric)])) for c in ordered]
+    return arranged(metric, keys, ranked)
+
+
+def by_cell(records: Iterable[RunRecord], keys: Sequence[str]) -> dict[str, list[RunRecord]]:
+    """Return the runs of each cell by the identity of its key, each run once."""
+    members: dict[str, list[RunRecord]] = defaultdict(list)
+    for run in _unique(records):
+        members[identity(_key(run, keys))].append(run)
+    return members
+
+
+def score(record: RunRecord, split: str, metric: str) -> float:
+    """Return a run's value, the worst possible one unless it is done and finite."""
+    worst = 0.0 if metric == ACCURACY else math.inf
+    value = float(getattr(record.result, split).get(metric, math.nan))
+    return value if record.result.status == "done" and math.isfinite(value) else worst
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Return mean, sample standard deviation and t-based 95 % interval of independent values."""
+    n = len(values)
+    mean = float(np.mean(values)) if n else math.nan
+    if n < 2 or not math.isfinite(mean):
+        return Estimate(mean, math.nan, math.nan, math.nan)
+    std = float(np.std(values, ddof=1))
+    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * std / math.sqrt(n)
+    return Estimate(mean, std, mean - half, mean + half)
+
+
+def _keys(records: Sequence[RunRecord]) -> list[str]:
+    """Return the keys of cells in order; with optimizer and task a table says what it is about."""
+    named = {key for key in (OPTIMIZER, TASK) if any(key in run.options for run in records)}
+    return sorted((named | {*varying(records)}) - {"seed"}, key=_column)
+
+
+def _key(record: RunRecord, keys: Sequence[str]) -> dict[str, Any]:
+    return {name: record.options.get(name) for name in keys}
+
+
+def _unique(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Keep one record of each run: one that ended by itself, and of those the last started."""
+    order = sorted(records, key=lambda r: (r.result.status != "interrupted", r.result.started))
+    return list({record.result.config_hash: record for record in order}.values())
+
+
+def _metric(records: Sequence[RunRecord]) -> str:
+    done = [record for record in records if record.result.status == "done"]
+    return ACCURACY if done and all(ACCURACY in record.result.val for record in done) else LOSS
+
+
+def _cell(
+    key: Mapping[str, Any],
+    label: str,
+    runs: Sequence[RunRecord],
+    metric: str,
+    best_losses: Mapping[Path, float],
+) -> Cell:
+    scored = [run for run in runs if run.result.status != "interrupted"]
+    done = [run for run in scored if run.result.status == "done"]
+    final = {run.folder: score(run, "val", LOSS) for run in scored}
+    lowest = [min(best_losses.get(folder, math.inf), loss) for folder, loss in final.items()]
+    has_test = bool(done) and all(metric in run.result.test for run in done)
+    return Cell(
+        rank=0,
+        key=key,
+        label=label,
+        runs=len(runs),
+        ends={end: sum(run.result.status == end for run in runs) for end in ENDS},
+        val=_over_seeds(scored, "val", metric),
+        test=_over_seeds(scored, "test", metric) if has_test else estimate([]),
+        best_loss=estimate(lowest).mean,
+        final_loss=estimate(list(final.values())).mean,
+    )
+
+
+def _over_seeds(records: Sequence[RunRecord], split: str, metric: str) -> Estimate:
+    whole = estimate([score(record, split, metric) for record in records])
+    if not any(record.result.status == "done" for record in records):
+        # Only substitutes: their spread of zero is no measurement.
+        return Estimate(whole.mean, math.nan, math.nan, math.nan)
+    if metric == ACCURACY and not math.isnan(whole.low):
+        return replace(whole, low=max(whole.low, 0.0), high=min(whole.high, 1.0))
+    return whole
+
+
+def _column(key: str) -> tuple[bool, str, bool, str]:
+    """Order keys by section, the optimizer first and in each section its name."""
+    section = key.split(".")[0]
+    return section != "optimizer", section, not key.endswith(".name"), key
+
+
+def _merit(
+    cell: Cell, runs: Sequence[RunRecord], metric: str
+) -> tuple[bool, float, float, float, str]:
+    """Return what cells are sorted by, the lowest first."""
+    losses = [score(run, "val", LOSS) for run in runs]
+    survivors = [loss for loss in losses if math.isfinite(loss)]
+    return (
+        math.isnan(cell.val.mean),  # only interrupted runs
+        -cell.val.mean if metric == ACCURACY else cell.val.mean,
+        (len(losses) - len(survivors)) / len(losses),
+        float(np.mean(survivors)) if survivors else math.inf,
+        cell.label,
+    )

@@ -1,0 +1,71 @@
+"""One call from a folder of runs, or of an earlier report's tables, to its report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from optlab.config import ConfigError
+from optlab.report.curves import best_curves, best_losses
+from optlab.report.ranking import rank
+from optlab.report.tables import (
+    CURVES_FILE,
+    RANKING_FILE,
+    read_curves,
+    read_ranking,
+    write_curves,
+    write_ranking,
+)
+from optlab.report.text import render_text
+from optlab.results import RunRecord, collect
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `report` made.
+
+    Attributes:
+        text: The ranking for a terminal.
+        csv: The ranking as CSV.
+        curves: The curves of the figure as CSV.
+        figure: The picture as PNG.
+    """
+
+    text: str
+    csv: Path
+    curves: Path
+    figure: Path
+
+
+def report(folder: str | Path) -> Report:
+    """Rank every ended run at or below ``folder``.
+
+    Writes ``report.csv`` and ``curves.csv`` there, and draws text and ``report.png`` from these two
+    alone. Where there are no runs but the two tables, text and picture are made again from them.
+
+    Raises:
+        ConfigError: When the folder does not exist, holds neither an ended run nor the tables, or
+            something damaged.
+    """
+    from optlab.report.figure import write_figure  # here: matplotlib takes a second to import
+
+    root = Path(folder)
+    records = collect(root)
+    if records:
+        _write_tables(root, records)
+    elif not any((root / name).exists() for name in (RANKING_FILE, CURVES_FILE)):
+        raise ConfigError(
+            f"no ended run below {str(root)!r}, nor the tables of a report: train there first, or "
+            "wait for a run"
+        )
+    ranking = read_ranking(root / RANKING_FILE)
+    curves = read_curves(root / CURVES_FILE, ranking)
+    made = Report(
+        render_text(ranking), root / RANKING_FILE, root / CURVES_FILE, root / "report.png"
+    )
+    write_figure(made.figure, ranking, curves)
+    return made
+
+
+def _write_tables(root: Path, records: list[RunRecord]) -> None:
+    ranking = rank(records, best_losses(records))
+    write_ranking(root / RANKING_FILE, ranking)
+    write_curves(root / CURVES_FILE, ranking, best_curves(records, ranking))

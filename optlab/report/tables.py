@@ -1,0 +1,162 @@
+"""The two tables of a report: its whole content, so that it can be drawn again without its runs.
+
+``report.csv`` has a row per cell, ``curves.csv`` a row per epoch of each curve that is shown.
+Numbers keep all their digits, configuration values their types, and what is not defined is empty.
+"""
+
+import csv
+import io
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optlab.config import ConfigError
+from optlab.report.cells import (
+    ACCURACY,
+    ENDS,
+    LOSS,
+    Cell,
+    Estimate,
+    Ranking,
+    arranged,
+    best_by_optimizer,
+    labels,
+)
+from optlab.report.curves import Band, Curves
+from optlab.results import write_atomic
+
+RANKING_FILE, CURVES_FILE = "report.csv", "curves.csv"
+PARTS = ("mean", "std", "low", "high")  # of an estimate
+CURVE_COLUMNS = ["group", "optimizer", "cell", "epoch", "mean", "low", "high"]
+
+
+def write_ranking(path: str | Path, ranking: Ranking) -> None:
+    """Write a row per cell."""
+    header = ["rank", *ranking.keys, *_columns(ranking.metric)]
+    _write(path, [header, *map(_row, ranking.cells)])
+
+
+def read_ranking(path: str | Path) -> Ranking:
+    """Read what `write_ranking` wrote.
+
+    Raises:
+        ConfigError: When the table is missing or damaged.
+    """
+    with _reading(path) as (header, rows):
+        metric = next((m for m in (ACCURACY, LOSS) if f"val_{m}_mean" in header), LOSS)
+        names = header[1 : -len(_columns(metric))]
+        if header != ["rank", *names, *_columns(metric)] or not rows:
+            raise ValueError("it has not the columns of a ranking, or no row")
+        keys = [dict(zip(names, map(_decoded, row[1:]), strict=False)) for row in rows]
+        numbers = [[row[0], *row[1 + len(names) :]] for row in rows]
+        cells = [
+            _cell(key, label, row)
+            for key, label, row in zip(keys, labels(keys, metric), numbers, strict=True)
+        ]
+        return arranged(metric, names, cells)
+
+
+def write_curves(path: str | Path, ranking: Ranking, curves: Curves) -> None:
+    """Write a row per epoch of each curve."""
+    rows: list[Sequence[object]] = [CURVE_COLUMNS]
+    for (group, optimizer), curve in curves.items():
+        label = best_by_optimizer(ranking.groups[group])[optimizer].label
+        points = np.stack([curve.epoch, curve.mean, curve.low, curve.high], axis=1)
+        rows += [[group, optimizer, label, *map(_text, point)] for point in points.tolist()]
+    _write(path, rows)
+
+
+def read_curves(path: str | Path, ranking: Ranking) -> Curves:
+    """Read what `write_curves` wrote.
+
+    Raises:
+        ConfigError: When the table is missing, damaged or belongs to another ranking.
+    """
+    best = {
+        (group, optimizer): cell.label
+        for group, cells in ranking.groups.items()
+        for optimizer, cell in best_by_optimizer(cells).items()
+    }
+    points: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
+    with _reading(path) as (header, rows):
+        if header != CURVE_COLUMNS:
+            raise ValueError(f"its columns are not {', '.join(CURVE_COLUMNS)}")
+        for group, optimizer, label, *point in rows:
+            if best.get((group, optimizer)) != label:
+                raise ValueError(f"{label!r} is no best cell of the ranking beside it")
+            points[group, optimizer].append([float(value) for value in point])
+        return {place: Band(*np.array(curve).T) for place, curve in points.items()}
+
+
+def _columns(metric: str) -> list[str]:
+    estimates = [f"{split}_{metric}_{part}" for split in ("val", "test") for part in PARTS]
+    return ["runs", *ENDS, *estimates, "best_val_loss", "final_val_loss"]
+
+
+def _row(cell: Cell) -> list[object]:
+    counts = [cell.runs, *(cell.ends[end] for end in ENDS)]
+    numbers = [getattr(split, part) for split in (cell.val, cell.test) for part in PARTS]
+    numbers += [cell.best_loss, cell.final_loss]
+    return [cell.rank, *map(_encoded, cell.key.values()), *counts, *map(_text, numbers)]
+
+
+def _cell(key: dict[str, Any], label: str, row: Sequence[str]) -> Cell:
+    rank, runs, *ends = (int(text) for text in row[: 2 + len(ENDS)])
+    numbers = [float(text or "nan") for text in row[2 + len(ENDS) :]]
+    val, test = Estimate(*numbers[:4]), Estimate(*numbers[4:8])
+    best_loss, final_loss = numbers[8:]
+    counts = dict(zip(ENDS, ends, strict=True))
+    return Cell(rank, key, label, runs, counts, val, test, best_loss, final_loss)
+
+
+def _text(number: float) -> str:
+    return "" if math.isnan(number) else repr(number)
+
+
+def _encoded(value: Any) -> str:
+    """Return a configuration value as JSON, a text that could be nothing else as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.isprintable() and _decoded(value) is value:
+        return value
+    return json.dumps(value, default=str)
+
+
+def _decoded(text: str) -> Any:
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _write(path: str | Path, rows: Iterable[Sequence[object]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_atomic(path, text.getvalue().encode())
+
+
+@contextmanager
+def _reading(path: str | Path) -> Iterator[tuple[list[str], list[list[str]]]]:
+    """Give header and rows of a table; whatever is wrong with it becomes one error."""
+    try:
+        lines = list(csv.reader(io.StringIO(Path(path).read_bytes().decode(), newline="")))
+        if not lines:
+            raise ValueError("it is empty")
+        header, *rows = lines
+        if any(len(row) != len(header) for row in rows):
+            raise ValueError("a row is shorter or longer than the header")
+        yield header, rows
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(
+            f"cannot read {str(path)!r} ({error}); a report without runs needs "
+            f"{RANKING_FILE} and {CURVES_FILE} as they were written: restore both, or report "
+            "the folder of the runs"
+        ) from error

@@ -1,0 +1,118 @@
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from optlab.report.curves import Band, band, best_curves, best_losses
+from optlab.report.ranking import rank
+from optlab.results import RunRecord
+
+MakeRun = Callable[..., RunRecord]
+
+
+def accuracy_band(records: list[RunRecord]) -> Band:
+    found = band(records, "accuracy")
+    assert found is not None
+    return found
+
+
+def test_band_is_mean_and_range_over_seeds(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0}, curves={"accuracy/val": [0.1, 0.5, 0.9], "lr": [1, 1, 1]}),
+        make_run({"seed": 1}, curves={"accuracy/val": [0.3, 0.7, 0.7]}),
+    ]
+    found = accuracy_band(runs)
+    np.testing.assert_array_equal(found.epoch, [0, 1, 2])
+    np.testing.assert_allclose(found.mean, [0.2, 0.6, 0.8])
+    np.testing.assert_array_equal(found.low, [0.1, 0.5, 0.7])
+    np.testing.assert_array_equal(found.high, [0.3, 0.7, 0.9])
+
+
+def test_a_run_that_stopped_early_keeps_its_last_value(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0}, curves={"accuracy/val": [0.0, 0.5, 1.0]}),
+        make_run({"seed": 1}, curves={"accuracy/val": [0.0, 0.5]}),
+    ]
+    np.testing.assert_allclose(accuracy_band(runs).mean, [0.0, 0.5, 0.75])
+
+
+@pytest.mark.parametrize("status", ["diverged", "failed"])
+def test_a_run_that_was_lost_has_the_worst_value_from_then_on(
+    make_run: MakeRun, status: str
+) -> None:
+    curves = {"accuracy/val": [0.0, 1.0, 1.0], "loss/val": [2.0, 1.0, 0.5]}
+    short = {"accuracy/val": [0.0, 1.0], "loss/val": [2.0, math.nan]}
+    runs = [
+        make_run({"seed": 0}, curves=curves),
+        make_run({"seed": 1}, curves=short, status=status),
+    ]
+    np.testing.assert_allclose(accuracy_band(runs).mean, [0.0, 1.0, 0.5])
+    losses = band(runs, "loss")
+    assert losses is not None
+    np.testing.assert_array_equal(losses.mean, [2.0, math.inf, math.inf])
+    np.testing.assert_array_equal(losses.low, [2.0, 1.0, 0.5])
+
+
+def test_a_run_lost_before_its_first_evaluation_counts_from_the_start(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0}, curves={"accuracy/val": [1.0, 1.0]}),
+        make_run({"seed": 1}, status="failed"),
+    ]
+    np.testing.assert_allclose(accuracy_band(runs).mean, [0.5, 0.5])
+
+
+def test_interrupted_runs_and_finished_runs_without_a_table_are_left_out(
+    make_run: MakeRun,
+) -> None:
+    runs = [
+        make_run({"seed": 0}, curves={"accuracy/val": [0.5, 0.5]}),
+        make_run({"seed": 1}, curves={"accuracy/val": [0.0, 0.0]}, status="interrupted"),
+        make_run({"seed": 2}),
+    ]
+    np.testing.assert_allclose(accuracy_band(runs).mean, [0.5, 0.5])
+
+
+def test_there_is_no_band_where_no_curve_was_kept(make_run: MakeRun) -> None:
+    assert band([make_run({"seed": 0})], "accuracy") is None
+
+
+def test_best_loss_is_the_lowest_finite_one_of_each_run(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0}, curves={"loss/val": [2.0, 0.5, 1.0]}),
+        make_run({"seed": 1}, curves={"loss/val": [3.0, math.nan, -math.inf]}),
+        make_run({"seed": 2}),
+    ]
+    assert best_losses(runs) == {runs[0].folder: 0.5, runs[1].folder: 3.0}
+
+
+def test_the_curves_shown_are_those_of_the_best_cell_of_each_optimizer_in_each_task(
+    make_run: MakeRun,
+) -> None:
+    values = {("adam", 0.1): 0.8, ("adam", 0.2): 0.9, ("sgd", 0.1): 0.7, ("sgd", 0.2): 0.6}
+    runs = [
+        make_run(
+            {"seed": 0, "task": {"name": task}, "optimizer": {"name": name, "lr": lr}},
+            val={"accuracy": value},
+            curves={"accuracy/val": [0.1, value]},
+        )
+        for task in ("digits", "moons")
+        for (name, lr), value in values.items()
+    ]
+    curves = best_curves(runs, rank(runs))
+    assert {place: curve.mean[-1] for place, curve in curves.items()} == {
+        ("digits", "adam"): 0.9,
+        ("digits", "sgd"): 0.7,
+        ("moons", "adam"): 0.9,
+        ("moons", "sgd"): 0.7,
+    }
+
+
+def test_a_cell_that_kept_no_curve_is_not_among_the_curves(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0, "optimizer": {"name": "adam"}}, val={"loss": 1.0}),
+        make_run(
+            {"seed": 0, "optimizer": {"name": "sgd"}}, val={"loss": 2.0}, curves={"loss/val": [2.0]}
+        ),
+    ]
+    assert list(best_curves(runs, rank(runs))) == [("", "sgd")]
