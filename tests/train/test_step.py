@@ -19,6 +19,7 @@ LOSS = SparseCCE()
 OBJECTIVE = Objective(
     LOSS, lambda z, y: {"accuracy": accuracy(LOSS.predict(z), LOSS.labels(y))}, ("accuracy",)
 )
+RULES = list(dict.fromkeys(entry for _, entry in registry.optimizers.items()))  # names apart
 FULL = Regularizer(l1=0.3, l2=0.5, decay=0.01, clip_norm=0.7, clip_value=0.2)
 
 
@@ -44,9 +45,9 @@ def values_of(hyper):
     return {name: getattr(hyper, name) for name in hyper.float_names()}
 
 
-@pytest.fixture(params=list(registry.optimizers))
+@pytest.fixture(params=RULES, ids=lambda entry: entry.__name__)
 def entry(request):
-    return registry.optimizers.get(request.param)
+    return request.param
 
 
 @pytest.mark.parametrize("regularizer", [Regularizer(), FULL], ids=["plain", "regularized"])
