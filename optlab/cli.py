@@ -57,6 +57,14 @@ def _guarded(command: str, arguments: list[str]) -> int:
             raise
         print(f"optlab {command}: {explain(error)}", file=sys.stderr)
         return USER_MISTAKE
+    except BrokenPipeError:  # `optlab list | head`: the reader has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"optlab {command}: {explain(error)}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
@@ -82,7 +90,7 @@ def _multirun(arguments: list[str], report_after: bool = False) -> int:
     from optlab.sweep.hydra_app import launch, sweep_folder
     from optlab.sweep.summary import summarize
 
-    folder = sweep_folder(arguments, f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    folder = sweep_folder(arguments, f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
     launch([*arguments, f"sweep.dir={folder}"])
     if report_after and folder.is_dir():
         report([str(folder)])

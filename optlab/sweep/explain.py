@@ -1,5 +1,6 @@
 """One sentence for a terminal from what Hydra raised about something the user typed."""
 
+import errno
 from typing import Any
 
 from hydra.errors import (
@@ -24,6 +25,8 @@ def explain(error: BaseException) -> str:
         return _missing(error)
     if isinstance(error, OverrideParseException):
         return f"cannot read the override {error.override!r}: {_first_line(error.message)}"
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return _system_error(error)
     cause = error.__cause__
     if isinstance(error, ConfigCompositionException) and isinstance(
         cause, ConfigAttributeError | ConfigKeyError
@@ -49,6 +52,16 @@ def _unknown_key(cause: Any) -> str:
     if not parent:
         known = nearest(name, [*known, "experiment"])
     return str(unknown_name(where, name, known))
+
+
+def _system_error(error: OSError) -> str:
+    remedy = {
+        errno.ENAMETOOLONG: "; name the folders of a sweep by number: "
+        "'hydra.sweep.subdir=${hydra.job.num}'",
+        errno.ENOSPC: "; free some space and start the same line again",
+    }
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}{remedy.get(error.errno or 0, '')}"
 
 
 def _first_line(text: str) -> str:

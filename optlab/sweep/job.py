@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import filelock
 import yaml  # type: ignore[import-untyped]
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -79,10 +80,31 @@ class Job:
         Raises:
             ConfigError: For the configuration, or when the folder holds another run.
         """
-        finished = self._finished()
-        if finished is not None:
-            print(f"{self.folder}: already {finished.status}, skipped")
-            return finished
+        with self._claimed():
+            finished = self._finished()
+            if finished is None:
+                return self._train()
+        print(f"{self.folder}: already {finished.status}, skipped")
+        return finished
+
+    @contextlib.contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Keep other processes out of the folder; a lock of a killed process holds nobody up."""
+        lock = filelock.FileLock(self.folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise ConfigError(
+                f"another process is training in {self.folder}; wait for it, or choose another "
+                "sweep.dir or hydra.run.dir"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+            (self.folder / ".lock").unlink(missing_ok=True)
+
+    def _train(self) -> RunResult:
         import_plugins(self.config.get("plugins") or [])
         from optlab.build import build, resolve_device  # torch, only now
 
