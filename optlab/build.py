@@ -4,7 +4,7 @@ Importing it imports torch and everything that registers itself; the command lin
 a run really starts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from optlab.nn.dropout import seed_dropout
 from optlab.nn.losses import Loss
 from optlab.nn.losses import Objective as FunctionLoss
 from optlab.optim.foreign import foreign_optimizer
-from optlab.optim.regularizers import Regularizer
+from optlab.optim.regularizers import Regularizer, is_weight
 from optlab.tasks.base import Data, Split
 from optlab.train import FunctionalRun, Objective, PlainRun, Run, Sampler, Training
 from optlab.types import Natural
@@ -31,8 +31,12 @@ from optlab.types import Natural
 Config = Mapping[str, Any]
 
 
-def build(config: Config) -> Training:
+def build(config: Config, chosen: Collection[str] = ()) -> Training:
     """Make a run from its resolved configuration.
+
+    Args:
+        config: Every section, as ``config.yaml`` holds it.
+        chosen: Sections that the user named; among these a choice without effect is refused.
 
     Raises:
         ConfigError: For anything in ``config`` that cannot be used, naming the dotted field.
@@ -45,7 +49,7 @@ def build(config: Config) -> Training:
     raw = task.load()
     loss = _loss(config, task.default_loss, raw)
     data = _encoded(raw, loss).to(device, dtype)
-    module = _model(config, raw, loss).to(device, dtype)
+    module = _model(config, raw, loss, chosen).to(device, dtype)
     objective = _objective(raw, loss, device, dtype)
     sampler = _sampler(config["seed"], trainer, len(data.train), device)
     _refuse_single_row_statistics(module, sampler)
@@ -111,19 +115,19 @@ def _loss(config: Config, default: str, data: Data) -> Loss:
     if choice == "auto":
         choice = default
     if data.objective is not None or choice == "objective":
-        return _function_loss(choice, data)
+        return _function_loss(choice, options, data)
     loss: Loss = registry.losses.create(choice, options, "loss")
     loss.check_targets(data.num_classes)
     return loss
 
 
-def _function_loss(choice: str, data: Data) -> Loss:
+def _function_loss(choice: str, options: Config, data: Data) -> Loss:
     if data.objective is None or choice != "objective":
         raise ConfigError(
             f"loss {choice!r} does not go with this task: loss=objective is for test functions, "
             "and test functions take no other"
         )
-    return FunctionLoss(function=data.objective)
+    return FunctionLoss(function=data.objective, **bind(FunctionLoss, options, "loss"))
 
 
 def _encoded(data: Data, loss: Loss) -> Data:
@@ -138,45 +142,60 @@ def _encoded(data: Data, loss: Loss) -> Data:
     return replace(data, train=encode(data.train), val=encode(data.val), test=encode(data.test))
 
 
-def _model(config: Config, data: Data, loss: Loss) -> nn.Module:
+class _Part:
+    """Makes the modules of one section, and knows whether any was asked for."""
+
+    def __init__(self, config: Config, name: str, group: registry.Registry[Any]) -> None:
+        self.name, self.group = name, group
+        self.choice, self.options = section(config, name)
+        self.used = False
+
+    def __call__(self, *sizes: int) -> nn.Module:
+        self.used = True
+        return self.make(*sizes)
+
+    def make(self, *sizes: int) -> nn.Module:
+        made = self.group.create(self.choice, self.options, self.name)
+        module: nn.Module = made(*sizes) if sizes else made
+        return module
+
+
+def _model(config: Config, data: Data, loss: Loss, chosen: Collection[str]) -> nn.Module:
     outputs = loss.num_outputs(data.num_classes) if data.num_classes else data.num_outputs
-    norm_name, norm_options = section(config, "norm")
-    activation_name, activation_options = section(config, "activation")
-
-    def activation() -> nn.Module:
-        made: nn.Module = registry.activations.create(
-            activation_name, activation_options, "activation"
-        )
-        return made
-
-    def norm(features: int) -> nn.Module:
-        made: nn.Module = registry.norms.create(norm_name, norm_options, "norm")(features)
-        return made
-
-    activation()  # a wrong name or option is refused even by a model without hidden layers
-    context = ModelContext(
-        data.input_shape, outputs, activation, None if norm_name == "none" else norm
-    )
+    activation = _Part(config, "activation", registry.activations)
+    norm = _Part(config, "norm", registry.norms)
+    activation.make()  # a wrong name or option is refused even by a model without hidden layers
+    norm.make(1)
+    has_norm = norm.choice != "none"
+    context = ModelContext(data.input_shape, outputs, activation, norm if has_norm else None)
     module: nn.Module = _create(registry.models, config, "model")(context)
     initialize(module, _create(registry.initializers, config, "init"), config["seed"])
     seed_dropout(module, config["seed"])
+    idle = [part.name for part in (activation,) if not part.used and part.name in chosen]
+    idle += ["norm"] if has_norm and not norm.used else []
+    has_weights = any(is_weight(parameter) for parameter in module.parameters())
+    idle += ["init"] if "init" in chosen and not has_weights else []
+    for name in idle:
+        raise ConfigError(
+            f"{name}={section(config, name)[0]} would do nothing: model "
+            f"{section(config, 'model')[0]!r} has no place for it; leave it out or change the model"
+        )
     return module
 
 
 def _objective(data: Data, loss: Loss, device: torch.device, dtype: torch.dtype) -> Objective:
     if data.objective is not None:
-        names = tuple(f"point/x{i}" for i in range(data.num_outputs))
 
-        def point(output: Tensor, target: Tensor) -> dict[str, Tensor]:
-            return dict(zip(names, output[0].unbind(), strict=True))
+        def point(output: Tensor) -> dict[str, Tensor]:
+            return {f"point/x{i}": x for i, x in enumerate(output[0])}
 
-        return Objective(loss, point, names)
+        return Objective(loss, lambda output, target: {}, (), states=point)
     if data.num_classes is None:
 
         def error(output: Tensor, target: Tensor) -> dict[str, Tensor]:
-            return {"rmse": metrics.rmse(loss.activate(output), target)}
+            return {"rmse": metrics.mean_square_error(loss.activate(output), target)}
 
-        return Objective(loss, error, ("rmse",))
+        return Objective(loss, error, ("rmse",), roots=("rmse",))
 
     def measure(output: Tensor, target: Tensor) -> dict[str, Tensor]:
         return {"accuracy": metrics.accuracy(loss.predict(output), loss.labels(target))}
@@ -203,6 +222,12 @@ def _run(
     config: Config, trainer: TrainerConfig, module: nn.Module, objective: Objective, rows: Split
 ) -> Run:
     regularizer = Regularizer(**bind(Regularizer, config["regularizer"], "regularizer"))
+    penalized = regularizer.l1 or regularizer.l2 or regularizer.decay
+    if penalized and not any(is_weight(parameter) for parameter in module.parameters()):
+        raise ConfigError(
+            "l1, l2 and decay act on weight matrices, and model "
+            f"{section(config, 'model')[0]!r} has none; use regularizer=none"
+        )
     choice, options = section(config, "optimizer")
     if choice == "foreign":
         if trainer.engine == "functional":

@@ -1,9 +1,12 @@
 """The command line: ``optlab train | sweep | report | board | list``. No logic, no torch."""
 
+import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
-from datetime import datetime
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from optlab import __version__
@@ -28,12 +31,15 @@ Examples:
 Output goes to runs/ in the current folder. HYDRA_FULL_ERROR=1 shows full tracebacks.
 """
 
-USER_MISTAKE, FAILED, INTERRUPTED = 2, 1, 130
+USER_MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without Unicode is no reason to die
     hydra_helps = words[:1] in (["train"], ["sweep"])
     if not words or words[0] == "help" or (not hydra_helps and {"-h", "--help"} & set(words[:2])):
         print(USAGE, end="")
@@ -44,15 +50,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _guarded(words[0], words[1:])
 
 
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM), as a cluster does at the end of a time slot."""
+
+
 def _guarded(command: str, arguments: list[str]) -> int:
     """Run a command; a user's mistake becomes one sentence and exit code 2."""
     from optlab.sweep.explain import USER_ERRORS, explain
+    from optlab.sweep.refusal import SweepRefused
 
     try:
         if command not in COMMANDS:
             raise unknown_name("command", command, COMMANDS)
-        return COMMANDS[command](arguments)
-    except USER_ERRORS as error:
+        with _terminable():
+            return COMMANDS[command](arguments)
+    except (*USER_ERRORS, SweepRefused) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         print(f"optlab {command}: {explain(error)}", file=sys.stderr)
@@ -65,35 +77,51 @@ def _guarded(command: str, arguments: list[str]) -> int:
             raise
         print(f"optlab {command}: {explain(error)}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    except KeyboardInterrupt as interrupt:
+        print("optlab: the same line again does what is left of a sweep", file=sys.stderr)
+        return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Turn SIGTERM into an interrupt, so that the run is recorded before the process ends."""
+
+    def end(number: int, frame: object) -> None:
+        raise Terminated("stopped by SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def train(arguments: list[str]) -> int:
     """``optlab train``: Hydra does the rest."""
-    if {"-m", "--multirun"} & set(arguments):
-        return _multirun(arguments)
     from optlab.sweep.hydra_app import launch
 
-    launch(arguments)
-    return 0
+    folder = launch(arguments)
+    return 0 if folder is None else _summary(folder)
 
 
 def sweep(arguments: list[str]) -> int:
     """``optlab sweep``: a multirun and its report."""
+    from optlab.sweep.hydra_app import launch
+
     asks_only = {"--help", "--cfg", "-c", "--hydra-help", "--info", "-i"} & set(arguments)
-    return train(arguments) if asks_only else _multirun(["-m", *arguments], report_after=True)
+    folder = launch(arguments if asks_only else ["-m", *arguments])
+    if folder is None:
+        return 0
+    report([str(folder)])
+    return _summary(folder)
 
 
-def _multirun(arguments: list[str], report_after: bool = False) -> int:
-    from optlab.sweep.hydra_app import launch, sweep_folder
+def _summary(folder: Path) -> int:
     from optlab.sweep.summary import summarize
 
-    folder = sweep_folder(arguments, f"runs/{datetime.now():%Y-%m-%d_%H-%M-%S-%f}")
-    launch([*arguments, f"sweep.dir={folder}"])
-    if report_after and folder.is_dir():
-        report([str(folder)])
     return FAILED if summarize(folder) else 0
 
 

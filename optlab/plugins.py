@@ -22,7 +22,7 @@ def import_plugins(modules: Iterable[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except ImportError as error:
+        except (ImportError, TypeError, ValueError) as error:
             raise ConfigError(f"cannot import plugin {name!r}: {error} (plugins)") from error
 
 

@@ -49,12 +49,13 @@ class RunResult:
         total_s: Seconds from start to end.
         training_s: Seconds in updates, without loading, evaluating and logging.
         config_hash: Identity of the run, from `config_hash`.
-        seed: The run's seed.
+        seed: The run's seed; None when the configuration held no valid one.
         device: Name of the device in words.
         versions: Versions of the packages that computed it.
         commit: Commit of optlab's working tree, where there is one.
         dirty: Whether that tree had uncommitted changes.
         started: Start, UTC, ISO 8601.
+        notes: What loading the data measured: labels flipped, zero fraction, rows left out.
     """
 
     name: str
@@ -69,12 +70,13 @@ class RunResult:
     total_s: float
     training_s: float
     config_hash: str
-    seed: int
+    seed: int | None
     device: str
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     commit: str | None = None
     dirty: bool | None = None
     started: str
+    notes: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)

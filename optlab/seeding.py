@@ -5,6 +5,8 @@ no other draw.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -28,6 +30,19 @@ def generator(seed: int, purpose: str, *counters: int | str) -> torch.Generator:
     Streams are drawn on the CPU and moved, so that a run sees the same numbers on every device.
     """
     return torch.Generator().manual_seed(stream_key(seed, purpose, *counters))
+
+
+@contextmanager
+def global_stream(seed: int, device: str) -> Iterator[None]:
+    """Start torch's global generators from the run's seed, and put them back afterwards.
+
+    optlab's own parts never draw from them; a user's model or optimizer may.
+    """
+    index = torch.device(device).index or 0
+    devices = [index] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(stream_key(seed, "global"))
+        yield
 
 
 def uniform_at(key: Tensor, counter: Tensor, size: tuple[int, ...], device: torch.device) -> Tensor:

@@ -26,6 +26,8 @@ class TrainerConfig:
         engine: ``"functional"`` runs optlab's rules without an optimizer object, ``"plain"`` a
             module and a `torch.optim.Optimizer`; ``"auto"`` takes the first where it can.
         dtype: Floating type of parameters and data.
+        threads: CPU threads inside one operation. Results depend on it in their last bits, and
+            small networks are quickest with one.
     """
 
     epochs: Natural = 20
@@ -38,6 +40,7 @@ class TrainerConfig:
     restore_best: bool = True
     engine: Literal["auto", "functional", "plain"] = "auto"
     dtype: Literal["float32", "float64"] = "float32"
+    threads: Count = 1
 
     def __post_init__(self) -> None:
         validate(self, "trainer")

@@ -1,6 +1,8 @@
 """One sentence for a terminal from what Hydra raised about something the user typed."""
 
 import errno
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from hydra.errors import (
@@ -10,17 +12,21 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError  # type: ignore[import-untyped]
 
-from optlab.config import ConfigError, nearest, unknown_name
+from optlab.config import ConfigError, unknown_name
+from optlab.sweep.refusal import SweepRefused
 
 #: What a user may have done wrong; anything else is a fault of the program.
-USER_ERRORS = (ConfigError, HydraException, OmegaConfBaseException)
+USER_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, YAMLError)
 
 
 def explain(error: BaseException) -> str:
     """Return the sentence: what was wrong, the value, what is allowed, nearest first."""
-    if isinstance(error, ConfigError):
+    if isinstance(error, ConfigError | SweepRefused):
         return str(error)
+    if isinstance(error, YAMLError):
+        return f"a configuration file is not valid YAML: {_first_line(str(error))}"
     if isinstance(error, MissingConfigException):
         return _missing(error)
     if isinstance(error, OverrideParseException):
@@ -32,6 +38,13 @@ def explain(error: BaseException) -> str:
         cause, ConfigAttributeError | ConfigKeyError
     ):
         return _unknown_key(cause)
+    fixed = re.match(r"Could not override '(\w+)'", str(error))
+    if fixed:
+        name = fixed.group(1)
+        return (
+            f"{name} is fixed by this resolved configuration, which has no choices left: give "
+            f"single values such as {name}.KEY=VALUE, or start from the groups without the file"
+        )
     return _first_line(str(error))
 
 
@@ -48,16 +61,19 @@ def _unknown_key(cause: Any) -> str:
     parent, _, name = path.rpartition(".")
     node = cause.parent_node
     known = [str(k) for k in node if k != "hydra"] if node is not None else []
-    where = f"option of {parent}" if parent else "section"
-    if not parent:
-        known = nearest(name, [*known, "experiment"])
-    return str(unknown_name(where, name, known))
+    if parent:
+        return str(unknown_name(f"option of {parent}", name, known))
+    inside = [f"{k}.{name}" for k in known if name in (node.get(k) if _is_section(node, k) else ())]
+    hint = f"; did you mean {' or '.join(inside)}?" if inside else ""
+    return f"{unknown_name('section', name, [*known, 'experiment'])}{hint}"
+
+
+def _is_section(node: Any, key: str) -> bool:
+    return isinstance(node.get(key), Mapping)
 
 
 def _system_error(error: OSError) -> str:
     remedy = {
-        errno.ENAMETOOLONG: "; name the folders of a sweep by number: "
-        "'hydra.sweep.subdir=${hydra.job.num}'",
         errno.ENOSPC: "; free some space and start the same line again",
     }
     where = f" ({error.filename})" if error.filename else ""

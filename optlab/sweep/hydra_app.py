@@ -1,4 +1,4 @@
-"""Starts Hydra on the arguments of ``train`` and ``sweep``, and words its errors for a terminal.
+"""Starts Hydra on the arguments of ``train`` and ``sweep``.
 
 Hydra reports a mistake in several lines, without the nearest name, and exits with 1. Here it is
 asked to raise instead, and `optlab.sweep.explain` makes one sentence of what it raised.
@@ -8,13 +8,14 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
+from typing import Any, ClassVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from optlab.config import ConfigError
@@ -23,89 +24,120 @@ from optlab.plugins import plugin_choices
 from optlab.sweep.job import run_job
 
 CONFIG_PATH = "pkg://optlab.configs"
+SECTIONS = (*NAMED_SECTIONS, "regularizer", "trainer", "diagnostics", "logger")
 VALUED_FLAGS = {
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
 }
-SECTIONS = (*NAMED_SECTIONS, "regularizer", "trainer", "diagnostics", "logger")
+MULTIRUN_FLAGS = {"-m", "--multirun"}
+INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 
 
-def launch(arguments: Sequence[str]) -> None:
+class SweepFolder(Callback):
+    """Remembers the folder of the multirun that Hydra started, however it was given."""
+
+    latest: ClassVar[Path | None] = None
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note the folder before the first job."""
+        SweepFolder.latest = Path(str(config.hydra.sweep.dir))
+
+
+def launch(arguments: Sequence[str]) -> Path | None:
     """Run the Hydra application on command-line ``arguments``.
 
     A path ending in ``.yaml`` among them stands for the resolved configuration of an earlier run.
 
+    Returns:
+        The folder of the multirun, or None when there was none.
+
     Raises:
         ConfigError, hydra.errors.HydraException: For what the user typed.
     """
-    arguments = _flags_first(_from_file(arguments))
-    overrides = parse(arguments)
+    flags, words = split(arguments)
+    words = _free_foreign_options(words)
+    overrides = parse(words)
+    multirun = bool(MULTIRUN_FLAGS & set(flags))
+    _refuse_mistakes(overrides, multirun)
     _register_plugins(overrides)
-    name_only = f"hydra.job.config.override_dirname.exclude_keys={_constant_keys(overrides)}"
-    application = hydra.main(version_base="1.3", config_path=CONFIG_PATH, config_name="train")
-    multirun = bool({"-m", "--multirun"} & set(arguments))
+    words = [*words, f"hydra.job.config.override_dirname.exclude_keys={_constant_keys(overrides)}"]
     errors: list[ConfigError] = []
-    with _process_state(["optlab train", *arguments, name_only]):
-        application(run_job if multirun else partial(_keeping, errors))()
+
+    def train(config: DictConfig) -> float:
+        """Do the job, but keep a user's mistake from Hydra, which would print it in its words."""
+        try:
+            return run_job(config)
+        except ConfigError as error:
+            errors.append(error)
+            return float("nan")
+
+    SweepFolder.latest = None
+    application = hydra.main(version_base="1.3", config_path=CONFIG_PATH, config_name="train")
+    with _process_state(["optlab train", *flags, *words]):
+        application(run_job if multirun else train)()
     for error in errors:
         raise error
+    return SweepFolder.latest
 
 
-def _keeping(errors: list[ConfigError], config: DictConfig) -> float:
-    """Do the job, but keep a user's mistake from Hydra, which would print it in its own words."""
-    try:
-        return run_job(config)
-    except ConfigError as error:
-        errors.append(error)
-        return float("nan")
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate flags and their values from overrides, which argparse wants in one piece.
+
+    The path of a configuration file becomes Hydra's flags for a primary configuration elsewhere.
+    """
+    flags: list[str] = []
+    words: list[str] = []
+    awaited = False
+    for argument in arguments:
+        is_topic = argument in INFO_TOPICS and flags[-1:] in (["--info"], ["-i"])
+        if awaited or is_topic or argument.startswith("-"):
+            flags.append(argument)
+            awaited = argument in VALUED_FLAGS and not awaited
+        elif argument.endswith((".yaml", ".yml")) and _is_file(argument):
+            path = Path(argument).resolve()
+            flags += ["--config-path", str(path.parent), "--config-name", path.stem]
+        else:
+            words.append(argument)
+    return flags, words
 
 
-def parse(arguments: Sequence[str]) -> list[Override]:
-    """Return the Hydra overrides among command-line arguments."""
-    words = [a for a in arguments if "=" in a and not a.startswith("-")]
-    overrides = list(OverridesParser.create().parse_overrides(words))
+def parse(words: Sequence[str]) -> list[Override]:
+    """Return overrides in Hydra's own reading."""
+    return list(OverridesParser.create().parse_overrides(list(words)))
+
+
+def _is_file(argument: str) -> bool:
+    """Return whether the argument names a file; one that looks so and is missing is a mistake."""
+    if Path(argument).is_file():
+        return True
+    if "=" in argument:
+        return False
+    raise ConfigError(f"no configuration file {argument!r}; give an existing one")
+
+
+def _refuse_mistakes(overrides: Sequence[Override], multirun: bool) -> None:
+    """Refuse what Hydra would answer with a traceback, or not at all."""
     for override in overrides:
-        if override.key_or_group in SECTIONS and override.value() is None:
-            name = override.key_or_group
+        name = override.key_or_group
+        if name in SECTIONS and not override.is_delete() and override.value() is None:
             raise ConfigError(f"{name} must be the name of a choice, got null ({name})")
-    return overrides
-
-
-def sweep_folder(arguments: Sequence[str], default: str) -> Path:
-    """Return the folder that ``sweep.dir=FOLDER`` names among the arguments, or ``default``."""
-    values = [o.value() for o in parse(arguments) if o.key_or_group == "sweep.dir"]
-    return Path(str(values[-1]) if values else default)
+        if name == "sweep.dir" and not multirun:
+            raise ConfigError(
+                "sweep.dir is the folder of a sweep; for one run use hydra.run.dir=FOLDER"
+            )
 
 
 def _constant_keys(overrides: Sequence[Override]) -> list[str]:
     """Return the keys that every job shares: they stay out of the folders' names."""
-    return [o.get_key_element().lstrip("+~") for o in overrides if not o.is_sweep_override()]
+    last = {override.key_or_group: override for override in overrides}
+    return [key for key, override in last.items() if not override.is_sweep_override()]
 
 
-def _from_file(arguments: Sequence[str]) -> list[str]:
-    """Turn ``PATH.yaml`` into Hydra's flags for a primary configuration elsewhere."""
-    turned: list[str] = []
-    for argument in arguments:
-        if argument.endswith((".yaml", ".yml")) and "=" not in argument and argument[0] != "-":
-            path = Path(argument).resolve()
-            if not path.is_file():
-                raise ConfigError(f"no configuration file {argument!r}; give an existing one")
-            turned += ["--config-path", str(path.parent), "--config-name", path.stem]
-        else:
-            turned.append(argument)
-    return turned
-
-
-def _flags_first(arguments: Sequence[str]) -> list[str]:
-    """Move flags and their values before the overrides: argparse wants the latter in one piece."""
-    flags: list[str] = []
-    words: list[str] = []
-    value_follows = False
-    for argument in arguments:
-        is_flag = value_follows or argument.startswith("-")
-        (flags if is_flag else words).append(argument)
-        value_follows = argument in VALUED_FLAGS and not value_follows
-    return [*flags, *words]
+def _free_foreign_options(words: Sequence[str]) -> list[str]:
+    """Let any option of a foreign optimizer through: its class knows them, the YAML file cannot."""
+    if "optimizer=foreign" not in words:
+        return list(words)
+    return [f"++{word}" if word.startswith("optimizer.") else word for word in words]
 
 
 def _register_plugins(overrides: Sequence[Override]) -> None:

@@ -13,7 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from optlab.config import ConfigError
+from optlab.config import ConfigError, bind, check_value
+from optlab.config.schema import LoggerConfig
 from optlab.plugins import import_plugins
 from optlab.results import (
     CONFIG_FILE,
@@ -27,6 +28,11 @@ from optlab.results import (
     write_atomic,
     write_result,
 )
+from optlab.sweep.naming import folder_name
+from optlab.sweep.refusal import FolderTakenError, SweepRefused
+from optlab.types import Natural
+
+OmegaConf.register_new_resolver("optlab.folder_name", folder_name, replace=True)
 
 HEADER = """\
 # Resolved configuration of one optlab run. The same run again, or with changes:
@@ -47,38 +53,59 @@ def run_job(config: DictConfig) -> float:
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     assert isinstance(resolved, dict)
     alone = hydra.mode != RunMode.MULTIRUN
-    job = Job({str(k): v for k, v in resolved.items() if k not in PRIMARY}, folder, alone)
+    keys = (str(word).lstrip("+~").partition("=")[0] for word in hydra.overrides.task)
+    chosen = frozenset(key.partition(".")[0] for key in keys)
+    job = Job({str(k): v for k, v in resolved.items() if k not in PRIMARY}, folder, alone, chosen)
     try:
         return job.run().val.get("loss", float("nan"))
-    except KeyboardInterrupt:
-        job.record_end("interrupted", "stopped by hand")
+    except FolderTakenError as error:
+        if alone:
+            raise
+        raise SweepRefused(str(error)) from error
+    except KeyboardInterrupt as interrupt:
+        job.record_end("interrupted", str(interrupt) or "stopped by hand")
         raise
     except Exception as error:
         if alone and isinstance(error, ConfigError):
-            _remove_if_empty(folder)
+            _remove_unused(folder)
             raise
-        name = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
-        job.record_end("failed", f"{name}{error}")
+        kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
+        job.record_end("failed", f"{kind}{error}")
         if alone:
             raise
         return float("nan")
 
 
 class Job:
-    """One run in one folder; one of many unless it is ``alone``."""
+    """One run in one folder.
 
-    def __init__(self, config: dict[str, Any], folder: Path, alone: bool = True) -> None:
-        self.alone = alone
-        self.config = config
-        self.folder = folder
+    Attributes:
+        config: Resolved configuration.
+        folder: The run folder.
+        alone: Whether this is the only run of the command.
+        chosen: Keys that the user named; a choice that does nothing is refused among these.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        folder: Path,
+        alone: bool = True,
+        chosen: frozenset[str] = frozenset(),
+    ) -> None:
+        self.config, self.folder, self.alone, self.chosen = config, folder, alone, chosen
         self.identity = config_hash(config)
         self.started, self._start_s = datetime.now(UTC), time.perf_counter()
+        self._progress = {"updates": 0, "epochs": 0.0}
+        self._device = "cpu"
+        self._notes: dict[str, float] = {}
 
     def run(self) -> RunResult:
         """Train unless the folder already holds this run's result, and return the result.
 
         Raises:
-            ConfigError: For the configuration, or when the folder holds another run.
+            ConfigError: For the configuration.
+            FolderTakenError: When the folder holds another run, or one in progress.
         """
         with self._claimed():
             finished = self._finished()
@@ -94,48 +121,58 @@ class Job:
         try:
             lock.acquire()
         except filelock.Timeout:
-            raise ConfigError(
+            raise FolderTakenError(
                 f"another process is training in {self.folder}; wait for it, or choose another "
                 "sweep.dir or hydra.run.dir"
             ) from None
         try:
             yield
         finally:
-            lock.release()
-            (self.folder / ".lock").unlink(missing_ok=True)
+            lock.release()  # the file stays: unlinking it would let two processes in
 
     def _train(self) -> RunResult:
+        seed = self.config["seed"] = check_value(self.config.get("seed"), Natural, "seed")
         import_plugins(self.config.get("plugins") or [])
-        from optlab.build import build, resolve_device  # torch, only now
+        import torch
 
-        training = build(self.config)
-        self._write_config()
-        device = str(resolve_device(self.config["device"]))
-        with self._logging(training.num_updates) as loggers:
+        from optlab.build import build, resolve_device
+        from optlab.seeding import global_stream
 
-            def emit(update: int, epoch: float, values: Mapping[str, float]) -> None:
-                for logger in loggers:
-                    logger.log(update, epoch, values)
-
-            outcome = training.fit(emit)
-            scores = {
-                name: training.evaluate(getattr(training.data, name))
-                for name in ("train", "val", "test")
-            }
-            emit(outcome.updates, outcome.epochs, _tags("test", scores["test"]))
-            result = self._result(
-                device,
-                status=outcome.status,
-                cause=outcome.cause,
-                updates=outcome.updates,
-                epochs=outcome.epochs,
-                best_epoch=outcome.best_epoch,
-                training_s=outcome.train_s,
-                **scores,
-            )
-            for logger in loggers:
-                logger.finish(result)
+        self._device = str(resolve_device(self.config.get("device", "auto")))
+        with global_stream(seed, self._device):
+            training = build(self.config, self.chosen)
+            torch.set_num_threads(training.trainer.threads)
+            self._notes = training.data.notes
+            self._write_config()
+            with self._logging(training.num_updates) as loggers:
+                result = self._fit(training, loggers)
         write_result(self.folder, result)
+        if self.alone and self.config["logger"].get("console"):
+            print(f"results, curves and configuration: {self.folder}")
+        return result
+
+    def _fit(self, training: Any, loggers: list[Any]) -> RunResult:
+        def emit(update: int, epoch: float, values: Mapping[str, float]) -> None:
+            self._progress = {"updates": update, "epochs": epoch}
+            for logger in loggers:
+                logger.log(update, epoch, values)
+
+        outcome = training.fit(emit)
+        scores = {
+            name: _averages(training.evaluate(getattr(training.data, name)))
+            for name in ("train", "val", "test")
+        }
+        tested = {f"{name}/test": value for name, value in scores["test"].items()}
+        emit(outcome.updates, outcome.epochs, tested)
+        result = self._result(
+            status=outcome.status,
+            cause=outcome.cause,
+            best_epoch=outcome.best_epoch,
+            training_s=outcome.train_s,
+            **scores,
+        )
+        for logger in loggers:
+            logger.finish(result)
         return result
 
     def record_end(self, status: str, cause: str) -> None:
@@ -143,15 +180,15 @@ class Job:
         print(f"{self.folder.name}: {status}: {cause}")
         if not (self.folder / CONFIG_FILE).exists():
             self._write_config()
-        nothing: dict[str, Any] = {"train": {}, "val": {}, "test": {}}
-        write_result(self.folder, self._result("cpu", status=status, cause=cause, **nothing))
+        nothing: dict[str, Any] = {"train": {}, "val": {}, "test": {}, "training_s": 0.0}
+        write_result(self.folder, self._result(status=status, cause=cause, **nothing))
 
     def _finished(self) -> RunResult | None:
         if not (self.folder / RESULT_FILE).exists():
             return None
         result = read_result(self.folder)
         if result.config_hash != self.identity:
-            raise ConfigError(
+            raise FolderTakenError(
                 f"{self.folder} already holds a run of another configuration "
                 f"({result.config_hash}, not {self.identity}); choose another sweep.dir or "
                 "hydra.run.dir, or remove that folder"
@@ -162,22 +199,23 @@ class Job:
         text = yaml.safe_dump({**PRIMARY, **self.config}, sort_keys=False)
         write_atomic(self.folder / CONFIG_FILE, (HEADER + text).encode())
 
-    def _result(self, device: str, **fields: Any) -> RunResult:
+    def _result(self, **fields: Any) -> RunResult:
         from optlab.environment import environment
 
-        machine = environment(device)
-        empty: dict[str, Any] = {"updates": 0, "epochs": 0.0, "training_s": 0.0}
+        machine = environment(self._device)
+        seed = self.config.get("seed")
         return RunResult(
-            **empty | fields,
+            **self._progress | fields,
             name=self.folder.name,
             total_s=time.perf_counter() - self._start_s,
             config_hash=self.identity,
-            seed=self.config["seed"],
+            seed=seed if isinstance(seed, int) else None,
             device=machine["device"],
             versions=machine["versions"],
             commit=machine["commit"],
             dirty=machine["dirty"],
             started=self.started.isoformat(timespec="seconds"),
+            notes=self._notes,
         )
 
     def _hparams(self) -> dict[str, Any]:
@@ -188,8 +226,6 @@ class Job:
     @contextlib.contextmanager
     def _logging(self, num_updates: int) -> Iterator[list[Any]]:
         """Open the loggers that the configuration asks for; close them whatever happens."""
-        from optlab.config.check import bind
-        from optlab.config.schema import LoggerConfig
         from optlab.loggers.console import Console
         from optlab.loggers.table import MetricsTable
         from optlab.loggers.tensorboard import TensorBoardLogger
@@ -211,10 +247,13 @@ class Job:
             yield loggers
 
 
-def _tags(split: str, values: Mapping[str, float]) -> dict[str, float]:
-    return {name if "/" in name else f"{name}/{split}": value for name, value in values.items()}
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
+def _remove_unused(folder: Path) -> None:
+    """Remove the folder of a run that did not come to be, where nothing else lies in it."""
+    if {path.name for path in folder.iterdir()} <= {".lock"}:
+        (folder / ".lock").unlink(missing_ok=True)
         folder.rmdir()
+
+
+def _averages(values: Mapping[str, float]) -> dict[str, float]:
+    """Return the loss and metrics without states such as ``point/x0``."""
+    return {name: value for name, value in values.items() if "/" not in name}

@@ -5,7 +5,6 @@ import sys
 
 import pytest
 
-from optlab.catalog import PLURALS
 from optlab.cli import main
 from optlab.config import ConfigError
 
@@ -31,6 +30,16 @@ MISTAKES = {
     "loss=objective": "loss 'objective' does not go with this task",
     "loss=bce": "loss bce does not fit a task with 10 classes",
     "optimizer=sgd norm=batchnorm": "1078 rows in batches of 1 leave a batch of one",
+    "model=linear norm=batchnorm": "norm=batchnorm would do nothing: model 'linear'",
+    "model=linear activation=tanh": "activation=tanh would do nothing: model 'linear'",
+    "model=linear norm.eps=-5": "unknown option of norm 'eps'",
+    "task=quadratic init=zeros": "init=zeros would do nothing: model 'point'",
+    "task=quadratic regularizer=l2": "model 'point' has none; use regularizer=none",
+    "task=quadratic +loss.nonsense=3": "unknown option of loss 'nonsense'",
+    "lr=3": "did you mean optimizer.lr?",
+    "sweep.dir=out": "for one run use hydra.run.dir=FOLDER",
+    "plugins=[./x.py]": "cannot import plugin './x.py'",
+    "~seed": "seed must be an integer in [0, inf), got None",
     "model.hidden=[0]": "hidden[0] must be in [1, inf), got 0 (model.hidden[0])",
     "plugins=[no_such_module]": "cannot import plugin 'no_such_module'",
     "plugins=no_such_module": "plugins must be a list",
@@ -84,13 +93,6 @@ def test_full_errors_are_shown_on_request(folder, monkeypatch):
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(ConfigError, match="beta2"):
         main(["train", "optimizer.beta2=2"])
-
-
-@pytest.mark.parametrize("group", PLURALS)
-def test_list_names_every_choice(capsys, group):
-    assert main(["list", group]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(PLURALS[group])
 
 
 def test_help_names_the_commands_and_imports_no_torch():

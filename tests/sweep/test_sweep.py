@@ -1,5 +1,7 @@
 """Multiruns: readable folders, failures that spare the others, the ranking at the end."""
 
+import pytest
+
 from optlab.cli import main
 from tests.sweep.running import TINY, curve, results
 
@@ -23,11 +25,11 @@ def test_one_failing_job_is_recorded_with_its_cause_and_the_others_finish(folder
     assert main(["train", "-m", *TINY, "optimizer.lr=0.1,-1,0.2", "sweep.dir=out"]) == 1
     found = results(folder / "out")
     assert [r.status for r in found.values()] == ["failed", "done", "done"]
-    failed = found["optimizer.lr=-1"]
+    failed = found["lr=-1"]
     assert failed.cause == "lr must be in [0, inf), got -1.0 (optimizer.lr)"
     out = capsys.readouterr().out
     assert "3 runs in out: 2 done, 1 failed" in out
-    assert "failed: optimizer.lr=-1: lr must be" in out
+    assert "failed: lr=-1: lr must be" in out
 
 
 def test_a_diverged_run_does_not_make_the_sweep_fail(folder):
@@ -45,6 +47,40 @@ def test_the_same_sweep_again_does_only_what_is_missing(folder, capsys):
     assert main(line) == 0
     assert capsys.readouterr().out.count("already done, skipped") == 1
     assert len(results(folder / "out")) == 2
+
+
+def test_a_sweep_into_the_folder_of_another_is_refused_and_loses_nothing(folder, capsys):
+    line = ["train", "-m", *TINY, "seed=0,1", "sweep.dir=out"]
+    assert main(line) == 0
+    runs = (folder / "out").glob("seed=*/*")  # not multirun.yaml, which is Hydra's
+    before = {path: path.read_bytes() for path in runs}
+    assert main([*line, "optimizer.lr=0.5"]) == 2
+    assert "already holds a run of another configuration" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in before}
+    assert len(before) >= 8
+
+
+def test_a_key_given_first_once_and_then_swept_names_the_folders(folder):
+    words = ["trainer.epochs=1", "trainer.epochs=1,2", "sweep.dir=out"]
+    assert main(["train", "-m", *TINY, *words]) == 0
+    assert set(results(folder / "out")) == {"epochs=1", "epochs=2"}
+
+
+@pytest.mark.parametrize(
+    "words", [["hydra.sweep.dir=out"], ["sweep.dir='out, (x)'"], ["sweep.dir=out_${task.name}"]]
+)
+def test_the_summary_finds_the_folder_however_it_was_given(folder, capsys, words):
+    assert main(["train", "-m", *TINY, "optimizer.lr=0.1,-1", *words]) == 1
+    assert "2 runs in out" in capsys.readouterr().out
+
+
+def test_a_preset_may_name_the_folder(folder):
+    preset = folder / "mine" / "experiment" / "placed.yaml"
+    preset.parent.mkdir(parents=True)
+    preset.write_text("# @package _global_\nsweep:\n  dir: placed\n")
+    words = ["--config-dir", "mine", "experiment=placed", "seed=0,1"]
+    assert main(["train", "-m", *TINY, *words]) == 0
+    assert len(results(folder / "placed")) == 2
 
 
 def test_sweep_prints_a_ranking_and_writes_table_and_figure(folder, capsys):

@@ -2,9 +2,14 @@
 
 import json
 import math
+import signal
+import subprocess
+import sys
 
+import filelock
 import polars as pl
 import pytest
+import torch
 import yaml
 
 from optlab import registry
@@ -15,7 +20,7 @@ from tests.sweep.running import TINY, curve
 
 def test_a_run_leaves_config_result_table_and_events(train):
     where = train("run", "trainer.log_every=1", "diagnostics.every=1")
-    names = {path.name.split(".")[0] for path in where.iterdir()}
+    names = {path.name.split(".")[0] for path in where.iterdir() if path.name != ".lock"}
     assert names == {"config", "result", "metrics", "events"}
     result = read_result(where)
     assert (result.status, result.updates, result.epochs, result.seed) == ("done", 3, 3.0, 0)
@@ -49,6 +54,90 @@ def test_a_config_file_takes_changes_and_hydras_own_flags(train, folder):
     assert read_result(folder / "again").seed == 3
 
 
+def test_a_config_file_takes_no_group_choices(train, capsys):
+    first = train("first")
+    assert main(["train", str(first / "config.yaml"), "optimizer=sgd"]) == 2
+    assert "optimizer is fixed by this resolved configuration" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["optimizer=adam,seed=0", "a b", "it's (x)"])
+def test_a_config_file_starts_again_wherever_it_lies(train, folder, monkeypatch, place):
+    first = train("first")
+    (folder / place).mkdir()
+    copy = folder / place / "config.yaml"
+    copy.write_text((first / "config.yaml").read_text())
+    assert main(["train", str(copy), f"hydra.run.dir={folder / 'again'}"]) == 0
+    monkeypatch.chdir(folder / place)
+    assert main(["train", "config.yaml", f"hydra.run.dir={folder / 'third'}"]) == 0
+    assert curve(folder / "again") == curve(folder / "third") == curve(first)
+
+
+def test_runs_started_in_the_same_second_have_folders_of_their_own(folder, monkeypatch):
+    for seed in (0, 1):
+        assert main(["train", *TINY, f"seed={seed}"]) == 0
+    assert len(list((folder / "runs").iterdir())) == 2
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(train, folder, capsys):
+    where = folder / "run"
+    where.mkdir()
+    with filelock.FileLock(where / ".lock"):
+        assert main(["train", *TINY, f"hydra.run.dir={where}"]) == 2
+    assert "another process is training in" in capsys.readouterr().err
+    train("run")
+
+
+def test_an_integral_seed_is_one_seed_however_it_is_written(train):
+    assert curve(train("a", "seed=1")) == curve(train("b", "seed=1.0"))
+
+
+def test_a_users_module_that_draws_from_torchs_generator_is_reproducible(train, monkeypatch):
+    """Its draws start from the run's seed, and the caller's generator is left alone."""
+    state = torch.get_rng_state()
+    draws = []
+    monkeypatch.setattr("optlab.build.seed_dropout", lambda *_: draws.append(torch.rand(())))
+    train("a"), train("b"), train("c", "seed=1")
+    assert draws[0] == draws[1] != draws[2]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_number_of_threads_is_part_of_the_configuration(train):
+    before = torch.get_num_threads()
+    try:
+        train("run", "trainer.threads=2")
+        assert torch.get_num_threads() == 2
+        train("other")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_loading_measured_is_recorded(train):
+    where = train("run", "task=digits_noisy", "trainer.epochs=1")
+    assert read_result(where).notes["labels_randomized"] == 60
+
+
+def test_any_option_of_a_foreign_optimizer_is_passed_on(train):
+    target = "optimizer.target=torch.optim.SGD"
+    options = ["optimizer=foreign", target, "optimizer.momentum=0.9", "optimizer.nesterov=true"]
+    saved = yaml.safe_load((train("run", *options) / "config.yaml").read_text())
+    assert saved["optimizer"]["nesterov"] is True
+
+
+@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_run_is_recorded_with_its_progress_and_curve(folder, stop, code):
+    words = ["train", "optimizer=sgd", "trainer.epochs=100", "hydra.run.dir=run"]
+    command = [sys.executable, "-m", "optlab", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline()  # a tenth of the training is done
+        process.send_signal(stop)
+        assert process.wait(timeout=60) == code
+    result = read_result(folder / "run")
+    assert result.status == "interrupted"
+    assert result.updates > 0
+    assert max(row[0] for row in curve(folder / "run")) == result.updates
+
+
 def test_output_goes_to_runs_in_the_current_folder_by_default(folder):
     assert main(["train", *TINY]) == 0
     (run,) = (folder / "runs").iterdir()
@@ -63,12 +152,16 @@ def test_a_diverging_run_is_a_result_with_its_update_and_curve(train):
     )  # fmt: skip
     result = read_result(where)
     assert result.status == "diverged"
-    assert f"at update {result.updates}" in result.cause
+    diverged = int(result.cause.rpartition(" ")[2])
+    assert "loss became" in result.cause
     rows = [row for row in curve(where) if row[2] == "loss/train"]
     assert math.isfinite(rows[0][3])
     assert not math.isfinite(rows[-1][3])
     # The record that holds the first bad loss is the last one of the training.
-    assert 0 <= rows[-1][0] - result.updates < 7
+    assert 0 <= result.updates - diverged < 7
+    assert rows[-1][0] == result.updates
+    updates = [row[0] for row in curve(where)]
+    assert updates == sorted(updates)
 
 
 def test_early_stopping_returns_to_the_best_weights(train):
