@@ -4,6 +4,7 @@ Hydra reports a mistake in several lines, without the nearest name, and exits wi
 asked to raise instead, and `optlab.sweep.explain` makes one sentence of what it raised.
 """
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,14 +15,14 @@ from typing import Any, ClassVar
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Glob, Override
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from optlab.config import ConfigError
 from optlab.config.schema import NAMED_SECTIONS
 from optlab.plugins import plugin_choices
-from optlab.sweep.job import run_job
+from optlab.sweep.job import JOB_COUNT, run_job
 
 CONFIG_PATH = "pkg://optlab.configs"
 SECTIONS = (*NAMED_SECTIONS, "regularizer", "trainer", "diagnostics", "logger")
@@ -60,7 +61,10 @@ def launch(arguments: Sequence[str]) -> Path | None:
     multirun = bool(MULTIRUN_FLAGS & set(flags))
     _refuse_mistakes(overrides, multirun)
     _register_plugins(overrides)
-    words = [*words, f"hydra.job.config.override_dirname.exclude_keys={_constant_keys(overrides)}"]
+    words += [
+        f"hydra.job.config.override_dirname.exclude_keys={_constant_keys(overrides)}",
+        f"++hydra.job.env_set.{JOB_COUNT}='{_num_jobs(overrides)}'",
+    ]
     errors: list[ConfigError] = []
 
     def train(config: DictConfig) -> float:
@@ -131,6 +135,15 @@ def _constant_keys(overrides: Sequence[Override]) -> list[str]:
     """Return the keys that every job shares: they stay out of the folders' names."""
     last = {override.key_or_group: override for override in overrides}
     return [key for key, override in last.items() if not override.is_sweep_override()]
+
+
+def _num_jobs(overrides: Sequence[Override]) -> int | str:
+    """Return the number of jobs: the product of what is swept, or "?" where only Hydra knows."""
+    last = {override.key_or_group: override for override in overrides}
+    swept = [o for o in last.values() if o.is_discrete_sweep()]
+    if any(isinstance(override.value(), Glob) for override in swept):
+        return "?"
+    return math.prod(sum(1 for _ in override.sweep_string_iterator()) for override in swept)
 
 
 def _free_foreign_options(words: Sequence[str]) -> list[str]:

@@ -1,6 +1,7 @@
 """What Hydra calls for every job: one run in one folder, and its record whatever happens."""
 
 import contextlib
+import os
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -33,6 +34,9 @@ from optlab.sweep.refusal import FolderTakenError, SweepRefused
 from optlab.types import Natural
 
 OmegaConf.register_new_resolver("optlab.folder_name", folder_name, replace=True)
+
+#: Environment variable in which a job finds how many there are.
+JOB_COUNT = "OPTLAB_JOB_COUNT"
 
 HEADER = """\
 # Resolved configuration of one optlab run. The same run again, or with changes:
@@ -218,6 +222,13 @@ class Job:
             notes=self._notes,
         )
 
+    def _title(self) -> str:
+        """Return the run's name, and in a sweep its number among the jobs."""
+        if self.alone:
+            return self.folder.name
+        number = HydraConfig.get().job.num + 1
+        return f"[{number}/{os.environ.get(JOB_COUNT, '?')}] {self.folder.name}"
+
     def _hparams(self) -> dict[str, Any]:
         """Return what tells cells apart: seeds of one cell share a row of TensorBoard's table."""
         shown = {k: v for k, v in self.config.items() if k not in OUTCOME_FREE | {"seed"}}
@@ -240,7 +251,7 @@ class Job:
                 loggers.append(MetricsTable(self.folder))
             if wanted.console:
                 console = Console() if self.alone else Console(max_lines=0)
-                console.start(self.folder.name, num_updates)
+                console.start(self._title(), num_updates)
                 loggers.append(console)
             for logger in loggers:
                 stack.callback(logger.close)
