@@ -57,7 +57,8 @@ class Perceptron:
     """A unit step(w0 + w1 x1 + ... + wF xF) with labels 0 and 1 (rows PER-01 to PER-08).
 
     The bias w0 is the weight of an extra coordinate x0 = 1. Weights start at 0 and a fit goes on
-    from where the last one ended. Source: Rosenblatt, 1958.
+    from where the last one ended. Float64 rows are computed with in float64, and make the weights
+    float64. Source: Rosenblatt, 1958.
 
     Args:
         num_inputs: F.
@@ -71,7 +72,8 @@ class Perceptron:
 
     def score(self, x: Tensor) -> Tensor:
         """Return z for rows (N, F), shape (N,)."""
-        return _with_ones(x) @ self.weight
+        rows = _with_ones(x, self.weight.dtype)
+        return rows @ self.weight.to(rows.dtype)
 
     def predict(self, x: Tensor) -> Tensor:
         """Return step(z), with step(0) = 1, shape (N,), int64."""
@@ -114,7 +116,8 @@ class Perceptron:
             raise ConfigError(f"a perceptron's labels are 0 and 1, got {sorted(set(labels))}")
         stream = seeding.generator(seed, "perceptron")
         rows = torch.randint(len(labels), (num_updates,), generator=stream).tolist()
-        points = _with_ones(x)
+        points = _with_ones(x, self.weight.dtype)
+        self.weight = self.weight.to(points.dtype)
         for row in rows:
             z = float(points[row] @ self.weight)
             sign = direction(labels[row], z)
@@ -157,5 +160,7 @@ def build_perceptron(context: ModelContext) -> LinearModel:
     return LinearModel(context.num_inputs, 1)
 
 
-def _with_ones(x: Tensor) -> Tensor:
-    return torch.cat([torch.ones(len(x), 1), x.to(torch.float32)], dim=1)
+def _with_ones(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return rows after a 1, in the wider of their type and ``dtype``."""
+    rows = x.to(torch.promote_types(x.dtype, dtype))
+    return torch.cat([torch.ones_like(rows[:, :1]), rows], dim=1)

@@ -10,7 +10,8 @@ leaky and parametric ReLU. Minima with 0 are written ``x - relu(x)``, because th
 # ruff: noqa: D102 - overrides carry no docstring; their contract stands on the base class
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Callable
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -140,8 +141,8 @@ class PReLU(Activation):
 
     def __init__(self, slope: Real = 0.25) -> None:
         super().__init__()
-        start = float(check_value(slope, Real, "activation.slope"))
-        self.weight = nn.Parameter(torch.full((1,), start))
+        self._start = float(check_value(slope, Real, "activation.slope"))
+        self.weight = nn.Parameter(torch.full((1,), self._start))
 
     def forward(self, x: Tensor) -> Tensor:
         positive = torch.relu(x)
@@ -149,6 +150,19 @@ class PReLU(Activation):
 
     def derivative(self, x: Tensor) -> Tensor:
         return torch.where(x > 0, torch.ones_like(x), self.weight)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert or move; an untouched float32 slope becomes the float64 number asked for."""
+        before = self.weight.detach()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        widened = before.dtype != self.weight.dtype == torch.float64
+        if (
+            widened
+            and not before.is_meta
+            and torch.equal(before, torch.full_like(before, self._start))
+        ):
+            self.weight.data.fill_(self._start)
+        return self
 
 
 @activations.register("elu")

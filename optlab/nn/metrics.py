@@ -9,12 +9,17 @@ def accuracy(predicted: Tensor, labels: Tensor) -> Tensor:
     return torch.mean(predicted == labels, dtype=torch.float32)
 
 
+def mean_square_error(prediction: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of the squared errors: averages over chunks, whose root is `rmse`."""
+    return (prediction - target).square().mean()
+
+
 def rmse(prediction: Tensor, target: Tensor) -> Tensor:
     """Return the root of the mean squared error, in the unit of ``target``.
 
     Course notes, rows LOS-15 and E34.
     """
-    return (prediction - target).square().mean().sqrt()
+    return mean_square_error(prediction, target).sqrt()
 
 
 def mae(prediction: Tensor, target: Tensor) -> Tensor:

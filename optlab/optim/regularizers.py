@@ -101,4 +101,8 @@ def clip_by_value(grads: Sequence[Tensor], limit: Number) -> list[Tensor]:
 
     Equal to `torch.nn.utils.clip_grad_value_`; course notes, row GRD-08.
     """
-    return [grad.clamp(-limit, limit) for grad in grads]  # type: ignore[arg-type]
+    if not isinstance(limit, Tensor):
+        return [grad.clamp(-limit, limit) for grad in grads]
+    # Under torch.vmap a float64 limit would make the gradients float64 too.
+    limits = [limit.to(grad.dtype) for grad in grads]
+    return [grad.clamp(-most, most) for grad, most in zip(grads, limits, strict=True)]

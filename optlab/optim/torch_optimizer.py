@@ -176,7 +176,8 @@ class RuleOptimizer(Optimizer):
         values = [group[name] for name in self.defaults]
         known = self._known.get(index)
         if known is None or not all(map(_unchanged, values, known[0])):
-            known = self._known[index] = (values, *groups.read(self.rule.hyper, group))
+            kept = [list(value) if isinstance(value, list) else value for value in values]
+            known = self._known[index] = (kept, *groups.read(self.rule.hyper, group))
         return known[1], known[2]
 
     def _dense_gradients(self, group: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
@@ -233,7 +234,12 @@ def _with_float_step(state: State) -> NewState:
 
 
 def _unchanged(value: Any, known: Any) -> bool:
-    """Return whether a group's value is the one last read; tensors are not asked for theirs."""
+    """Return whether a group's value is the one last read; tensors are not asked for theirs.
+
+    A list is compared entry by entry: ``betas[0] = 0.5`` leaves it the same list.
+    """
+    if type(value) is type(known) is list:
+        return len(value) == len(known) and all(map(_unchanged, value, known))
     return value is known or (type(value) is type(known) is float and value == known)
 
 

@@ -15,27 +15,33 @@ class EarlyStopping:
     Attributes:
         patience: Training stops once this many evaluations in a row did not improve (0 counts as
             1, as in Keras); None never stops.
-        min_delta: Decrease that counts as improvement.
+        min_delta: Decrease that counts as improvement for the patience; the best is the best.
         best: Lowest value so far.
         best_index: Number of the evaluation that gave it, from 0.
+        improved_index: Number of the last evaluation that counted as improvement.
+        count: Evaluations so far.
     """
 
     patience: int | None
     min_delta: float = 0.0
     best: float = math.inf
     best_index: int = -1
+    improved_index: int = -1
     count: int = 0
+    _to_beat: float = math.inf
 
     def update(self, value: float) -> bool:
         """Take the next evaluation; return whether it is the best so far."""
-        improved = value < self.best - (self.min_delta if math.isfinite(self.best) else 0.0)
-        if improved:
+        is_best = value < self.best
+        if is_best:
             self.best, self.best_index = value, self.count
+        if value < self._to_beat:
+            self._to_beat, self.improved_index = value - self.min_delta, self.count
         self.count += 1
-        return improved
+        return is_best
 
     @property
     def should_stop(self) -> bool:
-        """Whether ``patience`` evaluations have passed since the best one."""
-        waited = self.count - 1 - self.best_index
+        """Whether ``patience`` evaluations have passed since the last improvement."""
+        waited = self.count - 1 - self.improved_index
         return self.patience is not None and waited >= max(self.patience, 1)

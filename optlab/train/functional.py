@@ -59,8 +59,10 @@ class FunctionalRun:
         loss = self.objective.loss(output, y)
         loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
+            # Before the update: the output may be a view of the parameters (`Point`).
+            values = self.objective.values(loss.detach(), output.detach(), y)
             self._update(lr_factor)
-            return self.objective.values(loss.detach(), output.detach(), y)
+        return values
 
     def _update(self, lr_factor: float) -> None:
         hyper = self.hyper

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from optlab.config.schema import DiagnosticsConfig, TrainerConfig
@@ -32,11 +33,13 @@ class Outcome:
     Attributes:
         status: ``"done"`` or ``"diverged"``.
         cause: What made it diverge, or why it stopped before the last epoch.
-        updates: Updates made.
-        epochs: Passes over the training rows made.
+        updates: Updates made. A loss that is not finite is found when records are made; ``cause``
+            names its update.
+        epochs: The same in passes over the training rows.
         best_epoch: Epoch of the lowest validation loss.
         best_val: Validation loss and metrics of that epoch.
-        train_s: Seconds of training alone: evaluation, logging and set-up are off the clock.
+        train_s: Seconds of training alone, the device's work included: evaluation, logging and
+            set-up are off the clock.
     """
 
     status: str = "done"
@@ -99,7 +102,7 @@ class _Loop:
     def __init__(self, training: Training, emit: Emit) -> None:
         self.training, self.emit = training, emit
         self.run, self.trainer, self.sampler = training.run, training.trainer, training.sampler
-        self.recorder = Recorder(self.run.objective.names, emit, self.sampler.updates_per_epoch)
+        self.recorder = Recorder(self.run.objective, emit, self.sampler.updates_per_epoch)
         self.stopping = EarlyStopping(self.trainer.patience, self.trainer.min_delta)
         self.outcome = Outcome()
         self.best_weights: Any = None
@@ -114,19 +117,26 @@ class _Loop:
             self.train_epoch(epoch)
             if epoch == self.trainer.epochs or epoch % self.trainer.eval_every == 0:
                 self.evaluate(epoch)
-            if self.stopping.should_stop:
-                best = self.outcome.best_epoch
-                self.outcome.cause = f"no better validation loss since epoch {best:g}"
+            if self.stopping.should_stop and epoch < self.trainer.epochs:
+                self.outcome.cause = self.why_stopped()
                 return
+
+    def why_stopped(self) -> str:
+        """Say what early stopping saw; before the last epoch, evaluation i is of i * eval_every."""
+        since = self.stopping.improved_index * self.trainer.eval_every
+        margin = f" by more than {self.trainer.min_delta:g}" if self.trainer.min_delta else ""
+        return f"no better validation loss{margin} since epoch {since}"
 
     def train_epoch(self, epoch: int) -> None:
         """Make one pass over the sampler's batches, on the training clock."""
         started, off_clock_s = time.perf_counter(), self.off_clock_s
-        for rows in self.sampler.epoch(epoch - 1):
-            self.update(rows)
-        elapsed = time.perf_counter() - started
-        self.outcome.train_s += elapsed - (self.off_clock_s - off_clock_s)
-        self.outcome.epochs = float(epoch)
+        try:
+            for rows in self.sampler.epoch(epoch - 1):
+                self.update(rows)
+        finally:
+            self.wait_for_device()
+            elapsed = time.perf_counter() - started
+            self.outcome.train_s += elapsed - (self.off_clock_s - off_clock_s)
 
     def update(self, rows: Tensor | None) -> None:
         """Make one update and what follows it."""
@@ -142,20 +152,34 @@ class _Loop:
 
     def flush(self) -> None:
         """Hand the recorded window on, off the training clock."""
+        self.wait_for_device()
         started = time.perf_counter()
         self.recorder.flush(lr=self.run.lr * self.lr_factor)
         self.off_clock_s += time.perf_counter() - started
 
     def measure(self) -> None:
-        """Record the norms that the diagnostics ask for, off the training clock."""
+        """Record the norms that the diagnostics ask for, off the training clock.
+
+        Weights are those of the iterate, gradients those of the update (for NAG ahead of it).
+        """
+        self.wait_for_device()
         started = time.perf_counter()
         values: dict[str, float] = {}
         if self.training.diagnostics.gradient_norms:
             values |= layer_norms("gradient_norm", self.run.gradients())
         if self.training.diagnostics.weight_norms:
-            values |= layer_norms("weight_norm", dict(self.run.module.named_parameters()))
+            with self.run.at_iterate():
+                values |= layer_norms("weight_norm", dict(self.run.module.named_parameters()))
         self.record(values)
         self.off_clock_s += time.perf_counter() - started
+
+    def wait_for_device(self) -> None:
+        """Let the training clock see the work that CUDA still has before it.
+
+        Only where the host would wait next anyway, so that no update waits for the one before.
+        """
+        if self.sampler.device.type == "cuda":
+            torch.cuda.synchronize(self.sampler.device)
 
     def record(self, values: Mapping[str, float]) -> None:
         """Emit values of the present update."""
@@ -181,10 +205,10 @@ class _Loop:
         except Diverged as earlier:
             diverged = earlier
         self.outcome.status, self.outcome.cause = "diverged", str(diverged)
-        self.outcome.updates = diverged.update
 
     def settle(self) -> None:
         """Leave in the module the weights to use: the best ones if wanted, else the iterate."""
+        self.outcome.epochs = self.outcome.updates / self.sampler.updates_per_epoch
         if self.best_weights is None:
             with self.run.at_iterate():
                 self.best_weights = self.run.snapshot()

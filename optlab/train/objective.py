@@ -1,6 +1,7 @@
 """What a run minimizes, and what it measures beside it."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from optlab.tasks.base import Split
 
 Measure = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
+States = Callable[[Tensor], Mapping[str, Tensor]]
 
 #: Rows of one evaluation chunk: large enough to be quick, small enough for any memory.
 EVALUATION_ROWS = 8192
@@ -22,11 +24,17 @@ class Objective:
         loss: ``(output, target) -> ()``, the mean over rows, without penalties.
         measure: ``(output, target) -> {name: ()}``, each a mean over rows.
         metric_names: Keys of ``measure``'s result, in order.
+        roots: Those of them that are means of squares and are shown as their roots. The root is
+            taken after all averaging: the mean of batches' roots would not be the root (LOS-15).
+        states: ``output -> {name: ()}``, what evaluation tells of the model and not of rows, such
+            as ``point/x0``; their names have a slash.
     """
 
     loss: Callable[[Tensor, Tensor], Tensor]
     measure: Measure
     metric_names: tuple[str, ...]
+    roots: tuple[str, ...] = ()
+    states: States | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,13 +42,18 @@ class Objective:
         return ("loss", *self.metric_names)
 
     def values(self, loss: Tensor, output: Tensor, target: Tensor) -> list[Tensor]:
-        """Return the loss and the metrics as 0-d tensors, in the order of `names`."""
+        """Return the loss and the metrics as 0-d tensors to average, in the order of `names`."""
         measured = self.measure(output, target)
         return [loss, *(measured[name] for name in self.metric_names)]
 
+    def shown(self, means: Sequence[float]) -> dict[str, float]:
+        """Return averages of `values` by name as they are recorded: `roots` as roots."""
+        pairs = zip(self.names, means, strict=True)
+        return {name: math.sqrt(v) if name in self.roots else v for name, v in pairs}
+
     @torch.no_grad()
     def evaluate(self, module: nn.Module, split: Split) -> dict[str, float]:
-        """Return loss and metrics over all rows of ``split``; one copy from the device."""
+        """Return loss, metrics and states over all rows of ``split``, in evaluation mode."""
         was_training = module.training
         module.eval()
         total = torch.zeros(len(self.names), dtype=torch.float64, device=split.x.device)
@@ -50,4 +63,7 @@ class Objective:
             values = self.values(self.loss(output, y), output, y)
             total += torch.stack([v.to(torch.float64) for v in values]) * len(x)
         module.train(was_training)
-        return dict(zip(self.names, (total / len(split)).tolist(), strict=True))
+        values_shown = self.shown((total / len(split)).tolist())
+        if self.states is not None:
+            values_shown |= {name: float(state) for name, state in self.states(output).items()}
+        return values_shown

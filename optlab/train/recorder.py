@@ -1,10 +1,12 @@
 """Holds measured values on the device and hands them on, one copy per window of updates."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
+
+from optlab.train.objective import Objective
 
 Emit = Callable[[int, float, Mapping[str, float]], None]
 
@@ -24,14 +26,10 @@ class Diverged(Exception):
 
 
 class Recorder:
-    """Averages values over the updates since the last record.
+    """Averages `Objective.values` over the updates since the last record."""
 
-    Quantities whose name has a slash, such as ``point/x0``, are states, not averages: of these the
-    window's last value is recorded.
-    """
-
-    def __init__(self, names: Sequence[str], emit: Emit, updates_per_epoch: int) -> None:
-        self._names = names
+    def __init__(self, objective: Objective, emit: Emit, updates_per_epoch: int) -> None:
+        self._objective = objective
         self._emit = emit
         self._updates_per_epoch = updates_per_epoch
         self._window: list[Tensor] = []
@@ -50,7 +48,7 @@ class Recorder:
         """
         if not self._window:
             return
-        rows = torch.stack(self._window).view(-1, len(self._names)).tolist()
+        rows = torch.stack(self._window).view(-1, len(self._objective.names)).tolist()
         self._window = []
         self._emit(self._update, self._update / self._updates_per_epoch, self._summary(rows, extra))
         for i, row in enumerate(rows):
@@ -58,10 +56,6 @@ class Recorder:
                 raise Diverged(self._update - len(rows) + 1 + i, row[0])
 
     def _summary(self, rows: list[list[float]], extra: Mapping[str, float]) -> dict[str, float]:
-        values: dict[str, float] = {}
-        for i, name in enumerate(self._names):
-            if "/" in name:
-                values[name] = rows[-1][i]
-            else:
-                values[f"{name}/train"] = sum(row[i] for row in rows) / len(rows)
-        return {**values, **extra}
+        means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        shown = self._objective.shown(means)
+        return {**{f"{name}/train": value for name, value in shown.items()}, **extra}

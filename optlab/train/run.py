@@ -35,7 +35,10 @@ class Run(Protocol):
         ...
 
     def gradients(self) -> Mapping[str, Tensor]:
-        """Return the last update's gradient of the loss by parameter name."""
+        """Return the last update's gradient of the loss by parameter name.
+
+        It is what came before penalties and clipping; it may be overwritten by the next update.
+        """
         ...
 
     def snapshot(self) -> Any:

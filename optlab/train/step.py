@@ -5,6 +5,7 @@ each with its own hyperparameters and batch; `torch.compile` of that makes it fa
 `optlab.train.functional` executes the same pieces for one run, in place and without a compiler.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -37,10 +38,18 @@ RunStep = Callable[[RunState, Hyper, Batch], tuple[RunState, list[Tensor]]]
 
 
 def initial_state(module: nn.Module, rule: Rule, hyper: Any) -> RunState:
-    """Return the state before the first update; nothing is shared with ``module``."""
+    """Return the state before the first update, on the parameters' device.
+
+    Nothing is shared with ``module``.
+    """
     params = {name: p.detach().clone() for name, p in module.named_parameters()}
     buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
-    return RunState(params, buffers, {n: rule.init_state(p, hyper) for n, p in params.items()})
+    # A step counter starts on the CPU, where an optimizer object wants it; a stack of runs cannot.
+    optimizer = {
+        name: {key: value.to(p.device) for key, value in rule.init_state(p, hyper).items()}
+        for name, p in params.items()
+    }
+    return RunState(params, buffers, optimizer)
 
 
 def regularized(
@@ -91,8 +100,8 @@ def make_run_step(
     ``values`` replaces float fields of ``hyper`` and of ``regularizer``; each may be a number or a
     0-d tensor, so that under `torch.vmap` every run has its own.
     """
-    # A copy without data: the step must depend on `state` alone.
-    template = module
+    # A copy in training mode: whatever happens to ``module``, the step depends on `state` alone.
+    template = copy.deepcopy(module).train()
 
     def loss_of(
         params: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch
@@ -121,10 +130,10 @@ def make_run_step(
 
 def _with_values(fields: Any, values: Hyper) -> Any:
     """Return a copy of a frozen dataclass with the fields that ``values`` names replaced."""
-    copy = object.__new__(type(fields))
-    copy.__dict__.update(fields.__dict__)
-    copy.__dict__.update({k: v for k, v in values.items() if k in fields.__dict__})
-    return copy
+    replaced = object.__new__(type(fields))
+    replaced.__dict__.update(fields.__dict__)
+    replaced.__dict__.update({k: v for k, v in values.items() if k in fields.__dict__})
+    return replaced
 
 
 def _off(strength: Any) -> bool:

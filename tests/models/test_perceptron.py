@@ -105,6 +105,17 @@ def test_fit_goes_on_where_the_last_one_ended():
     assert torch.equal(model.weight, before)
 
 
+def test_float64_rows_are_not_rounded():
+    """1 + 2^-40 is 1 in float32, where the row would lie on the line."""
+    model = Perceptron(1)
+    model.weight = torch.tensor([-1.0, 1.0])
+    x = torch.tensor([[1 + 2**-40]], dtype=torch.float64)
+    assert model.score(x).tolist() == [2**-40]
+    model.fit_two_branch(x, torch.tensor([0]), lr=2**-41, num_updates=1)
+    assert model.weight.tolist() == [-1 - 2**-41, 1 - 2**-41 * (1 + 2**-40)]
+    assert Perceptron(2).fit_unified(CORNERS, AND).weight.dtype == torch.float32
+
+
 def test_other_labels_are_refused():
     with pytest.raises(ConfigError, match=r"labels are 0 and 1, got \[-1, 1\]"):
         Perceptron(2).fit_unified(CORNERS, torch.tensor([-1, 1, 1, -1]))

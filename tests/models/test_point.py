@@ -50,3 +50,12 @@ def test_stack_descends_as_each_point_alone():
 def test_start_of_another_dimension_is_refused():
     with pytest.raises(ConfigError, match=r"model.start needs 2 numbers, .* got 3: \[0.0, 1.0"):
         build_point(CONTEXT, start=(0.0, 1.0, 2.0))
+
+
+def test_float64_starts_at_the_number_asked_for():
+    """0.1 as float32 is 0.10000000149; alone, a point has torch's default type."""
+    built = build_point(CONTEXT, start=(0.1, -0.7))
+    assert built.to(torch.float64).point.tolist() == [0.1, -0.7]
+    rounded = build_point(CONTEXT, start=(0.1, -0.7)).to(torch.float32).point
+    assert torch.equal(rounded, torch.tensor([0.1, -0.7]))
+    assert Point((0.1, -0.7)).point.dtype == torch.get_default_dtype()

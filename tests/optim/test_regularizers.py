@@ -173,6 +173,13 @@ def test_each_run_of_a_stack_has_its_own_limit_and_norm() -> None:
     )
 
 
+def test_limits_of_a_float32_stack_may_be_float64() -> None:
+    grads, limits = random(4, 3, 2).float(), torch.full((4,), 0.1, dtype=torch.float64)
+    for clip in (clip_by_norm, clip_by_value):
+        stacked = torch.vmap(lambda g, limit, clip=clip: clip([g], limit)[0])(grads, limits)
+        assert stacked.dtype == torch.float32
+
+
 def test_nothing_to_clip() -> None:
     assert clip_by_norm([], 1.0) == []
 

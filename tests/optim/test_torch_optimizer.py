@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import lr_scheduler
 
+from optlab.config import ConfigError
 from optlab.optim import SGD, Adam, Momentum, RuleOptimizer
 from optlab.registry import optimizers
 from tests.optim.networks import network, random, same, train
@@ -234,3 +235,19 @@ def test_cuda_equals_cpu_without_waiting_for_the_device(make: type[RuleOptimizer
     for a, b in zip(cpu.parameters(), gpu.parameters(), strict=True):
         # Division and square root may differ in the last bit.
         torch.testing.assert_close(a, b.cpu(), rtol=1e-12, atol=1e-12)
+
+
+def test_writing_into_a_list_of_betas_is_seen_and_checked() -> None:
+    listed, packed = nn.Parameter(torch.ones(3)), nn.Parameter(torch.ones(3))
+    ours, reference = Adam([listed], betas=[0.9, 0.999]), Adam([packed], betas=(0.9, 0.999))
+    for step in range(4):
+        if step == 2:
+            ours.param_groups[0]["betas"][0] = 0.5
+            reference.param_groups[0]["betas"] = (0.5, 0.999)
+        listed.grad = packed.grad = random(3, seed=step)
+        ours.step()
+        reference.step()
+        assert torch.equal(listed, packed)
+    ours.param_groups[0]["betas"][1] = 1.0
+    with pytest.raises(ConfigError, match="beta2"):
+        ours.step()

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from optlab.train import Objective
 from optlab.train.recorder import Diverged, Recorder
 
 
@@ -11,8 +12,9 @@ def records():
     return []
 
 
-def make(records, names=("loss", "accuracy")):
-    return Recorder(names, lambda *record: records.append(record), updates_per_epoch=4)
+def make(records, names=("accuracy",), **options):
+    objective = Objective(lambda z, y: z, lambda z, y: {}, names, **options)
+    return Recorder(objective, lambda *record: records.append(record), updates_per_epoch=4)
 
 
 def test_a_flush_records_the_mean_over_the_window_at_its_last_update(records):
@@ -25,12 +27,13 @@ def test_a_flush_records_the_mean_over_the_window_at_its_last_update(records):
     assert values == pytest.approx({"loss/train": 3.0, "accuracy/train": 0.3, "lr": 0.5})
 
 
-def test_a_state_such_as_a_coordinate_is_recorded_as_it_is_last(records):
-    recorder = make(records, ("loss", "point/x0"))
-    recorder.add([torch.tensor(1.0), torch.tensor(5.0)])
-    recorder.add([torch.tensor(1.0), torch.tensor(7.0)])
+def test_a_root_is_taken_of_the_mean_and_not_averaged(records):
+    """LOS-15: rmse^2 is mse over a window too; (1 + 9) / 2 = 5, the roots' mean would be 2."""
+    recorder = make(records, ("rmse",), roots=("rmse",))
+    for square in (1.0, 9.0):
+        recorder.add([torch.tensor(square), torch.tensor(square)])
     recorder.flush()
-    assert records[0][2]["point/x0"] == 7.0
+    assert records[0][2] == {"loss/train": 5.0, "rmse/train": 5.0**0.5}
 
 
 def test_an_empty_window_records_nothing(records):

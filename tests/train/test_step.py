@@ -1,11 +1,14 @@
 """The engine's contract: the pure step, its stack under vmap and the in-place run are one."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from optlab import registry
 from optlab.init import he_normal_, initialize
+from optlab.models import Point
 from optlab.models.mlp import MLP
 from optlab.nn import BatchNorm1d, ReLU
 from optlab.nn.dropout import seed_dropout
@@ -64,6 +67,106 @@ def test_in_place_run_equals_the_pure_step(entry, regularizer):
         torch.testing.assert_close(torch.stack(in_place), torch.stack(pure).to(torch.float64))
     for name, param in run.module.named_parameters():
         torch.testing.assert_close(param.detach(), state.params[name], rtol=1e-10, atol=1e-12)
+
+
+def test_runs_of_a_point_equal_the_pure_step(entry):
+    """The point's answer is a view of the parameter: values are of the point before the update."""
+    rule, hyper = entry.rule, entry.rule.hyper(lr=0.05)
+    noise = torch.randn(6, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    data = Split(torch.zeros(6, 1, dtype=torch.float64), noise)
+    objective = Objective(
+        lambda z, y: z.pow(4).sum(-1).mean() + (z * y).sum(-1).mean(),
+        lambda z, y: {"mean": z.mean()},
+        ("mean",),
+    )
+    points = [Point((1.0, -0.5), dtype=torch.float64) for _ in range(3)]
+    state = initial_state(points[0], rule, hyper)
+    run_step = make_run_step(points[0], objective, rule, hyper, Regularizer(), len(data))
+    optimizer = entry.from_hyper(points[2].parameters(), hyper)
+    runs = [
+        FunctionalRun(points[1], objective, data, rule, hyper, Regularizer()),
+        PlainRun(points[2], objective, data, optimizer, Regularizer()),
+    ]
+    for _ in range(10):
+        state, pure = run_step(state, values_of(hyper), (data.x, data.y))
+        for run in runs:
+            torch.testing.assert_close(run.step(None, 1.0), pure, rtol=1e-12, atol=1e-12)
+    for run in runs:
+        moved = run.module.point.detach()
+        torch.testing.assert_close(moved, state.params["point"], rtol=1e-12, atol=1e-12)
+        assert (moved - torch.tensor([1.0, -0.5])).abs().min() > 0
+
+
+def test_the_step_depends_on_its_state_and_not_on_the_module(entry):
+    """The module may be evaluated, trained or spoiled in between."""
+    rule, hyper, data = entry.rule, entry.rule.hyper(lr=0.05), rows(0)
+    modules = [network(0, norm=BatchNorm1d, dropout=0.5) for _ in range(2)]
+    modules[1].eval()
+    state = initial_state(modules[0], rule, hyper)
+    steps = [make_run_step(m, OBJECTIVE, rule, hyper, FULL, len(data)) for m in modules]
+    with torch.no_grad():
+        modules[1].output.weight.fill_(math.nan)
+    results = [step(state, values_of(hyper), (data.x, data.y)) for step in steps]
+    for a, b in zip(leaves(results[0]), leaves(results[1]), strict=True):
+        assert torch.equal(a, b)
+    assert results[0][0].buffers["hidden.0.norm.num_batches_tracked"] == 1
+    steps[0](state, values_of(hyper), (data.x, data.y))
+    assert modules[0].hidden[0].norm.num_batches_tracked == 0
+
+
+def test_all_state_is_on_the_parameters_device(entry):
+    """A step counter on the CPU could not be stacked with the rest; "meta" stands for CUDA."""
+    module = network(0, norm=BatchNorm1d).to("meta")
+    state = initial_state(module, entry.rule, entry.rule.hyper(lr=0.05))
+    assert {leaf.device.type for leaf in leaves(state)} == {"meta"}
+
+
+def test_a_float32_stack_stays_float32_under_float64_numbers(entry):
+    """Every number per run, as a float64 tensor: none may widen a parameter, a state, a gradient.
+
+    1e-4: a run alone takes its numbers as Python floats and lays its parameters end to end.
+    """
+    rule, data, lrs = entry.rule, rows(0, dtype=torch.float32), (0.001, 0.01)
+    hypers = [rule.hyper(lr=lr) for lr in lrs]
+    modules = [network(s, torch.float32, norm=BatchNorm1d, dropout=0.5) for s in (0, 1)]
+    run_step = make_run_step(modules[0], OBJECTIVE, rule, hypers[0], FULL, len(data))
+    numbers = [{**values_of(h), **vars(FULL)} for h in hypers]
+    values = {n: torch.tensor([v[n] for v in numbers], dtype=torch.float64) for n in numbers[0]}
+    state = stacked([initial_state(m, rule, h) for m, h in zip(modules, hypers, strict=True)])
+    before = [leaf.dtype for leaf in leaves(state)]
+    runs = [
+        FunctionalRun(m, OBJECTIVE, data, rule, h, FULL)
+        for m, h in zip(modules, hypers, strict=True)
+    ]
+    for order in zip(*(batches(seed, steps=5) for seed in (0, 1)), strict=True):
+        now = torch.stack(order)
+        state, measured = torch.vmap(run_step)(state, values, (data.x[now], data.y[now]))
+        assert [leaf.dtype for leaf in leaves(state)] == before
+        assert {value.dtype for value in measured} == {torch.float32}
+        for run, batch in zip(runs, order, strict=True):
+            run.step(batch, 1.0)
+    assert torch.float64 not in before
+    for r, run in enumerate(runs):
+        for name, alone in run.module.named_parameters():
+            in_stack = state.params[name][r]
+            torch.testing.assert_close(in_stack, alone.detach(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("regularizer", [Regularizer(), FULL], ids=["plain", "regularized"])
+def test_gradients_are_the_losses_own_in_both_engines(entry, regularizer):
+    """Before penalties and clipping, at the weights before the update."""
+    data, hyper = rows(0), entry.rule.hyper(lr=0.05)
+    reference = network(0)
+    OBJECTIVE.loss(reference(data.x), data.y).backward()
+    functional = FunctionalRun(network(0), OBJECTIVE, data, entry.rule, hyper, regularizer)
+    module = network(0)
+    optimizer = entry.from_hyper(module.parameters(), hyper)
+    plain = PlainRun(module, OBJECTIVE, data, optimizer, regularizer)
+    for run in (functional, plain):
+        run.step(None, 1.0)
+        measured = run.gradients()
+        for name, p in reference.named_parameters():
+            torch.testing.assert_close(measured[name], p.grad, rtol=1e-12, atol=1e-12)
 
 
 def leaves(tree):

@@ -1,0 +1,51 @@
+"""What a run measures, over rows that come in chunks (LOS-15)."""
+
+import pytest
+import torch
+from torch import nn
+
+from optlab.nn.metrics import mean_square_error
+from optlab.tasks.base import Split
+from optlab.train import Objective
+
+X = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0], dtype=torch.float64)[:, None]
+SQUARES = Objective(
+    lambda z, y: (z - y).square().mean(),
+    lambda z, y: {"rmse": mean_square_error(z, y), "mean": z.mean()},
+    ("rmse", "mean"),
+    roots=("rmse",),
+    states=lambda z: {"model/answer": torch.tensor(42.0)},
+)
+
+
+@pytest.fixture(params=[1, 2, 3, 100])
+def chunks(request, monkeypatch):
+    monkeypatch.setattr("optlab.train.objective.EVALUATION_ROWS", request.param)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_every_row_counts_once_however_rows_are_chunked():
+    values = SQUARES.evaluate(nn.Identity(), Split(X, torch.zeros_like(X)))
+    assert values["mean"] == 31 / 5
+    assert values["loss"] == pytest.approx((1 + 4 + 16 + 64 + 256) / 5, rel=1e-15)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_rmse_squared_is_mse_however_rows_are_chunked():
+    """LOS-15; 1e-15 is the rounding of the root and of its square."""
+    values = SQUARES.evaluate(nn.Identity(), Split(X, torch.zeros_like(X)))
+    assert values["rmse"] ** 2 == pytest.approx(values["loss"], rel=1e-15)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_states_are_told_by_evaluation_only():
+    assert SQUARES.evaluate(nn.Identity(), Split(X, X))["model/answer"] == 42.0
+    assert SQUARES.names == ("loss", "rmse", "mean")
+    assert len(SQUARES.values(torch.tensor(0.0), X, X)) == 3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_is_in_evaluation_mode_and_puts_the_mode_back(training):
+    module = nn.Dropout(0.5).train(training)
+    assert SQUARES.evaluate(module, Split(X, X))["loss"] == 0.0
+    assert module.training == training
