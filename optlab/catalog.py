@@ -1,53 +1,92 @@
-"""What can be chosen, read off the registries: names, summaries, options with defaults."""
+"""What can be chosen, read off the packaged configuration files: what Hydra itself composes from.
 
-import inspect
+A choice is a file of its group's folder. Its first comment says what it is, its keys are its
+options with their defaults. No torch is imported, so the answer is there at once.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
-import optlab.build  # noqa: F401 - fills the registries
-from optlab import registry
-from optlab.config import unknown_name
-from optlab.plugins import defaults_of
+import yaml  # type: ignore[import-untyped]
 
-#: Plural names, as in ``optlab list optimizers``.
-PLURALS = {
-    "optimizers": registry.optimizers,
-    "schedules": registry.schedules,
-    "inits": registry.initializers,
-    "activations": registry.activations,
-    "norms": registry.norms,
-    "losses": registry.losses,
-    "models": registry.models,
-    "tasks": registry.tasks,
-}
+from optlab.config import unknown_name
+from optlab.results import flatten
+
+CONFIGS = "optlab.configs"
+IRREGULAR = {"diagnostics": "diagnostics", "loss": "losses"}  # other plurals end in "s"
+SYNONYMS = {"initializer": "init", "initializers": "init"}
+
+
+def groups() -> dict[str, str]:
+    """Return the default choice of every group, in the order of ``train.yaml``."""
+    folders = {folder.name for folder in files(CONFIGS).iterdir() if folder.is_dir()}
+    entries = yaml.safe_load(files(CONFIGS).joinpath("train.yaml").read_text("utf-8"))["defaults"]
+    defaults = {k: v for entry in entries if isinstance(entry, dict) for k, v in entry.items()}
+    return {name: str(default or "none") for name, default in defaults.items() if name in folders}
+
+
+def plural(group: str) -> str:
+    """Return the plural of a group's name, as in ``optlab list optimizers``."""
+    return IRREGULAR.get(group, f"{group}s")
+
+
+def choices(group: str) -> dict[str, Traversable]:
+    """Return the files of a group by the names under which they are chosen."""
+    found = sorted(files(CONFIGS).joinpath(group).iterdir(), key=lambda file: file.name)
+    return {f.name.removesuffix(".yaml"): f for f in found if f.name.endswith(".yaml")}
 
 
 def catalog(group: str | None = None) -> str:
-    """Return one line per choice of ``group``, or of every group.
+    """Return what can be chosen for ``group``, singular or plural, or for every group.
 
     Raises:
         ConfigError: For an unknown group.
     """
+    defaults = groups()
     if group is None:
-        return "\n\n".join(f"{name}\n{_lines(chosen)}" for name, chosen in PLURALS.items())
-    singular = {chosen.group: chosen for chosen in PLURALS.values()}
-    known = PLURALS | singular | {"initializers": registry.initializers}
+        return "\n\n".join(_section(name, default) for name, default in defaults.items())
+    known = {plural(name): name for name in defaults} | {name: name for name in defaults} | SYNONYMS
     if group not in known:
-        raise unknown_name("group", group, PLURALS)
-    return _lines(known[group])
+        raise unknown_name("group", group, map(plural, defaults))
+    return _section(known[group], defaults[known[group]])
 
 
-def _lines(chosen: registry.Registry[Any]) -> str:
-    width = max(len(name) for name in chosen)
-    return "\n".join(
-        f"  {name:<{width}}  {_summary(entry)}{_options(entry)}" for name, entry in chosen.items()
-    )
+def _section(group: str, default: str) -> str:
+    found = choices(group)
+    width = max(map(len, found))
+    lines = [f"{group}=  (default {default})"]
+    for name, file in found.items():
+        text = file.read_text("utf-8")
+        options = " ".join(f"{key}={value}" for key, value in _options(group, text))
+        lines.append(f"  {name:<{width}}  {_summary(text)}")
+        lines += [f"  {'':<{width}}  {options}"] if options else []
+    return "\n".join(lines)
 
 
-def _summary(entry: Any) -> str:
-    doc = inspect.getdoc(entry) or ""
-    return doc.split("\n\n")[0].replace("\n", " ")
+def _summary(text: str) -> str:
+    """Return the first comment that describes, not one that places, such as ``@package``."""
+    comments = (line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
+    return next((comment for comment in comments if not comment.startswith("@")), "")
 
 
-def _options(entry: Any) -> str:
-    options = ", ".join(f"{name}={value}" for name, value in defaults_of(entry).items())
-    return f"  [{options}]" if options else ""
+def _options(group: str, text: str) -> Iterator[tuple[str, str]]:
+    """Yield keys and values: of the group's own block by short names, of others in full."""
+    config: dict[str, Any] = yaml.safe_load(text) or {}
+    overridden = config.pop("defaults", [])
+    if text.startswith("# @package _global_"):
+        own = config.pop(group, {})
+    else:
+        own, config = config, {}
+    yield from ((key, _typed(value)) for key, value in flatten(own).items() if key != "name")
+    for entry in overridden:
+        if isinstance(entry, Mapping):
+            yield from ((k.removeprefix("override /"), str(v)) for k, v in entry.items())
+    yield from ((key, _typed(value)) for key, value in flatten(config).items())
+
+
+def _typed(value: Any) -> str:
+    """Return a value as it is typed on the command line."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

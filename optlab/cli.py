@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -129,8 +130,8 @@ def report(arguments: list[str]) -> int:
     """``optlab report DIR``."""
     from optlab.report import report as write_report
 
-    written = write_report(_folder(arguments, "report"))
-    print(written.text)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(write_report(_folder(arguments, "report"), width).text, end="")
     return 0
 
 

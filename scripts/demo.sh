@@ -1,9 +1,22 @@
 #!/usr/bin/env bash
 # The main job, from a fresh machine: every optimizer of the course notes on handwritten digits, over
-# learning rates and seeds. Arguments are further overrides: bash scripts/demo.sh trainer.epochs=1
+# learning rates and seeds. Arguments are further overrides. The same line again does what is left;
+# other overrides need a folder of their own, as one folder holds one sweep:
+#   bash scripts/demo.sh trainer.epochs=1 sweep.dir=runs/quick
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
+
+still_setting_up() {
+    while sleep 20 &>/dev/null; do
+        say "still setting up: $SECONDS s (a minute or two with a fast network, torch being large)"
+    done
+}
+still_setting_up &
+waiting=$!
+trap 'kill "$waiting" 2>/dev/null || true' EXIT
 optlab_env run
+kill "$waiting"
+trap - EXIT
 
 folder=runs/demo
 for argument in "$@"; do
@@ -15,8 +28,8 @@ optlab sweep \
     optimizer.lr=0.001,0.01,0.1 'seed=range(0,3)' \
     task=digits trainer.epochs=10 "sweep.dir=$folder" "$@"
 
-say "ranking:   $folder/report.csv and $folder/report.png (again: optlab report $folder)"
-say "runs:      one folder each in $folder: config.yaml, result.json, metrics.parquet"
-say "curves:    tensorboard --logdir $folder"
 [[ -n "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ]] ||
     say "activate:  source '$(dirname -- "$OPTLAB_PYTHON")/activate' (puts optlab on PATH)"
+say "runs:      one folder each in $folder: config.yaml, result.json, metrics.parquet"
+say "curves:    optlab board '$folder'"
+say "ranking:   optlab report '$folder' (again; it is in $folder/report.csv and report.png)"

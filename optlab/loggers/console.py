@@ -5,7 +5,10 @@ import time
 from collections.abc import Mapping
 
 from rich.console import Console as Terminal
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
 from optlab.loggers.base import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
 from optlab.results import RunResult
@@ -14,17 +17,20 @@ from optlab.types import Natural
 SHOWN = {TRAIN_LOSS: "train loss", VAL_LOSS: "val loss", VAL_ACCURACY: "val accuracy"}
 REFRESH_S = 0.1  # between redraws of the bar
 QUIET_S = 10.0  # after which a line need not wait for an evaluation
+BAR, SHORTEST_BAR, SHORTEST_TITLE = 20, 5, 10  # in characters
+GOOD_TITLE = 30  # enough of it before less important values are shown
 
 
 class Console:
-    """Shows epoch, losses, validation accuracy and speed.
+    """Shows epoch, losses, validation accuracy, speed and the time that is left.
 
     A record costs about a microsecond: on a terminal the bar is redrawn ten times a second, and
-    elsewhere a few lines appear per run, after evaluations.
+    elsewhere, also on a terminal without cursor control (``TERM=dumb``), a few lines appear per
+    run, after evaluations.
 
     Args:
         terminal: Where to print; standard output unless given.
-        max_lines: Lines of a run on its way where there is no terminal; 0 leaves only the line of
+        max_lines: Lines of a run on its way where there is no live bar; 0 leaves only the line of
             `finish`. With hundreds of runs one line each is what can be read.
     """
 
@@ -32,8 +38,7 @@ class Console:
         self._terminal = terminal or Terminal()
         self._max_lines = max_lines
         self._latest: dict[str, float] = {}
-        self._progress: Progress | None = None
-        self._task = TaskID(0)
+        self._live: Live | None = None
         self._title, self._num_updates = "run", 0
 
     def start(self, title: str, num_updates: int) -> None:
@@ -44,17 +49,10 @@ class Console:
         self._last_line_s = time.perf_counter()
         self._line_every = num_updates / self._max_lines if self._max_lines else math.inf
         self._next_line = self._line_every
-        if self._terminal.is_terminal:
-            self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=20),
-                TextColumn("{task.fields[state]}", markup=False),
-                TimeRemainingColumn(compact=True),
-                console=self._terminal,
-                transient=True,
-            )
-            self._task = self._progress.add_task(title, total=num_updates, state="")
-            self._progress.start()
+        if self._terminal.is_terminal and not self._terminal.is_dumb_terminal:
+            line = self._bar_line(0, 0.0)
+            self._live = Live(line, console=self._terminal, transient=True, auto_refresh=False)
+            self._live.start(refresh=True)
 
     def log(self, update: int, epoch: float, values: Mapping[str, float]) -> None:
         """Keep the values, and show them when it is time."""
@@ -62,16 +60,16 @@ class Console:
         if self._rate_from is None:
             # Not from `start`: compiling and the first evaluation are no updates.
             self._rate_from = (time.perf_counter(), update)
-        if self._progress is not None:
+        if self._live is not None:
             if time.perf_counter() >= self._next_redraw:
                 self._next_redraw = time.perf_counter() + REFRESH_S
-                state = self._state(update, epoch)
-                self._progress.update(self._task, completed=update, state=state)
+                self._live.update(self._bar_line(update, epoch), refresh=True)
         elif update >= self._next_line:
             now = time.perf_counter()
             if VAL_LOSS in values or now >= self._last_line_s + QUIET_S:
                 self._last_line_s, self._next_line = now, update + self._line_every
-                self._print(f"update {update}/{self._num_updates}, {self._state(update, epoch)}")
+                state = ", ".join(self._state(update, epoch).values())
+                self._print(f"update {update}/{self._num_updates}, {state}")
 
     def text(self, tag: str, markdown: str) -> None:
         """Show nothing: texts are for a page."""
@@ -86,21 +84,51 @@ class Console:
             if "/" not in name  # loss and metrics, no coordinates of a point
         ]
         cause = f" ({result.cause})" if result.cause else ""
-        ending = f"{result.status}{cause} after {result.updates} updates in {result.total_s:.1f} s"
+        updates = "1 update" if result.updates == 1 else f"{result.updates} updates"
+        ending = f"{result.status}{cause} after {updates} in {result.total_s:.1f} s"
         self._print(", ".join([ending, *scores]))
 
     def close(self) -> None:
         """Take the bar away."""
         self._stop()
 
-    def _state(self, update: int, epoch: float) -> str:
-        """Return "epoch 3, train loss 0.12, ..., 5300 updates/s" from the latest values."""
-        parts = [f"epoch {epoch:.3g}"]
-        parts += [f"{SHOWN[t]} {self._latest[t]:.4g}" for t in SHOWN if t in self._latest]
-        if self._rate_from is not None and update > self._rate_from[1]:
-            seconds = time.perf_counter() - self._rate_from[0]
-            parts.append(f"{(update - self._rate_from[1]) / max(seconds, 1e-9):.0f} updates/s")
-        return ", ".join(parts)
+    def _state(self, update: int, epoch: float) -> dict[str, str]:
+        """Return what is known, in the order in which it is shown, such as "val loss 0.12"."""
+        state = {"epoch": f"epoch {_plain(epoch)}"}
+        state |= {
+            tag: f"{SHOWN[tag]} {self._latest[tag]:.4g}" for tag in SHOWN if tag in self._latest
+        }
+        if rate := self._rate(update):
+            state["rate"] = f"{rate:.0f} updates/s" if rate >= 10 else f"{rate:.2g} updates/s"
+        return state
+
+    def _rate(self, update: int) -> float:
+        """Return updates per second, 0 where that is not known yet."""
+        if self._rate_from is None or update <= self._rate_from[1]:
+            return 0.0
+        return (update - self._rate_from[1]) / max(time.perf_counter() - self._rate_from[0], 1e-9)
+
+    def _bar_line(self, update: int, epoch: float) -> Table:
+        """Return title, bar, share done and state in one line of the terminal's present width."""
+        share = f"{update / max(self._num_updates, 1):4.0%}"
+        state = self._state(update, epoch)
+        if rate := self._rate(update):
+            state["left"] = f"{_clock((self._num_updates - update) / rate)} left"
+        room = self._terminal.width - len(share) - 3  # a space between any two columns
+        title = min(len(self._title), SHORTEST_TITLE)
+        spare = min(len(self._title), GOOD_TITLE) - title
+        words = ", ".join(_fitting(state, room - title - SHORTEST_BAR, spare))
+        room -= len(words)
+        title = min(len(self._title), max(room - SHORTEST_BAR, SHORTEST_TITLE))
+        bar = max(min(BAR, room - title), SHORTEST_BAR)
+        line = Table.grid(padding=(0, 1))
+        line.add_row(
+            Text(_cut(self._title, title), no_wrap=True),
+            ProgressBar(max(self._num_updates, 1), update, width=bar),
+            Text(share, no_wrap=True),
+            Text(words, no_wrap=True, overflow="crop"),
+        )
+        return line
 
     def _print(self, line: str) -> None:
         self._terminal.print(
@@ -108,6 +136,41 @@ class Console:
         )
 
     def _stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def _fitting(state: Mapping[str, str], room: int, spare: int) -> list[str]:
+    """Return the most important parts that fit, in the order in which they are shown.
+
+    The less important ones leave ``spare`` characters free.
+    """
+    score = VAL_ACCURACY if VAL_ACCURACY in state else VAL_LOSS
+    important = [name for name in ("epoch", score, "rate", "left") if name in state]
+    chosen: set[str] = set()
+    for name in (*important, *state):
+        length = len(", ".join(state[n] for n in {*chosen, name}))
+        if length <= room - (0 if name in important else spare):
+            chosen.add(name)
+    return [text for name, text in state.items() if name in chosen]
+
+
+def _cut(title: str, length: int) -> str:
+    """Return a title cut in the middle: its end tells runs of a sweep apart."""
+    if len(title) <= length:
+        return title
+    head = (length - 2) // 3
+    return f"{title[:head]}..{title[len(title) - (length - 2 - head) :]}"
+
+
+def _plain(epoch: float) -> str:
+    """Return "0.25", "12.5", "1800": never an exponent."""
+    return f"{epoch:.0f}" if epoch >= 100 else f"{epoch:.2f}".rstrip("0").rstrip(".")
+
+
+def _clock(seconds: float) -> str:
+    """Return "1:02:03", or "2:03" under an hour."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -6,6 +6,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from optlab.config import ConfigError
 from optlab.models.context import ModelContext
 from optlab.nn.activations import ReLU
 from optlab.nn.batchnorm import BatchNorm1d
@@ -33,6 +34,9 @@ class MLP(nn.Module):
             paper; ``"post"`` is linear, activation, norm, the notes' code (rows NRM-05 and E9).
             A linear layer right before a `BatchNorm1d` has no bias: the norm has one.
         dropout: Drop probability after each hidden layer, or a kind of network (row REG-09).
+
+    Raises:
+        ConfigError: When ``activation`` or ``norm`` is a module and not what makes one.
     """
 
     def __init__(
@@ -46,6 +50,8 @@ class MLP(nn.Module):
         dropout: Rate = 0.0,
     ) -> None:
         super().__init__()
+        for part, maker in (("activation", activation), ("norm", norm)):
+            _check_makes_modules(part, maker)
         widths = [in_features, *hidden]
         rate = drop_probability(dropout)
         self.hidden = nn.Sequential(
@@ -79,6 +85,16 @@ def build_mlp(
         norm_position,
         dropout,
     )
+
+
+def _check_makes_modules(part: str, maker: object) -> None:
+    """Refuse a module: one and the same in every layer would share its weights and its state."""
+    if isinstance(maker, nn.Module):
+        name = type(maker).__name__
+        raise ConfigError(
+            f"{part} must be a class such as {name}, or a function that makes a module for each "
+            f"layer, got the module {name}(); pass {part}={name} without parentheses, or a lambda"
+        )
 
 
 def _hidden_layer(

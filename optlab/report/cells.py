@@ -5,6 +5,7 @@ table that holds them.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -38,6 +39,7 @@ class Cell:
     Attributes:
         rank: Place among the comparable cells, from 1.
         key: Values of the ranking's configuration keys, in their order.
+        metric: What its group is ranked by, ``"accuracy"`` or ``"loss"``.
         label: The key in few words, such as "adam, lr=0.01".
         runs: Number of its runs.
         ends: Number of its runs by end, for each of `ENDS`.
@@ -49,6 +51,7 @@ class Cell:
 
     rank: int
     key: Mapping[str, Any]
+    metric: str
     label: str
     runs: int
     ends: Mapping[str, int]
@@ -68,14 +71,17 @@ class Ranking:
     """Cells, the best first within each group of comparable ones.
 
     Attributes:
-        metric: ``"accuracy"`` or ``"loss"``, on the validation split.
         keys: Configuration keys that vary without the seed, and those of optimizer and task.
         groups: Comparable cells by what sets the group apart, such as "digits"; "" if nothing does.
     """
 
-    metric: str
     keys: tuple[str, ...]
     groups: Mapping[str, tuple[Cell, ...]]
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """What each group is ranked by on the validation split, ``"accuracy"`` or ``"loss"``."""
+        return {name: cells[0].metric for name, cells in self.groups.items()}
 
     @property
     def cells(self) -> list[Cell]:
@@ -83,12 +89,12 @@ class Ranking:
         return list(chain.from_iterable(self.groups.values()))
 
 
-def arranged(metric: str, keys: Iterable[str], cells: Sequence[Cell]) -> Ranking:
+def arranged(keys: Iterable[str], cells: Sequence[Cell]) -> Ranking:
     """Return ranked cells as a ranking: groups by name, in each the best first."""
     ordered = sorted(cells, key=lambda cell: cell.rank)
-    names = sorted({group_of(cell.key, metric) for cell in cells})
-    groups = {n: tuple(c for c in ordered if group_of(c.key, metric) == n) for n in names}
-    return Ranking(metric, tuple(keys), groups)
+    names = sorted({group_of(cell.key, cell.metric) for cell in cells})
+    groups = {n: tuple(c for c in ordered if group_of(c.key, c.metric) == n) for n in names}
+    return Ranking(tuple(keys), groups)
 
 
 def best_by_optimizer(cells: Iterable[Cell]) -> dict[str, Cell]:
@@ -114,21 +120,32 @@ def identity(key: Mapping[str, Any]) -> str:
     return json.dumps(list(key.values()), default=str)
 
 
-def labels(keys: Sequence[Mapping[str, Any]], metric: str) -> list[str]:
-    """Return a label for each cell: what varies, without what sets groups apart.
+def labels(keys: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> list[str]:
+    """Return a label for each cell: what varies in its group, without what sets groups apart.
 
     Also left out is the batch size where the optimizer's name fixes it: that of batch gradient
     descent, for one, is part of the method.
     """
+    groups = [group_of(key, metric) for key, metric in zip(keys, metrics, strict=True)]
+    members: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for group, key in zip(groups, keys, strict=True):
+        members[group].append(key)
+    shown = {group: _telling(own) for group, own in members.items()}
+    return [
+        ", ".join(_phrases(key, shown[group])) or str(key.get(OPTIMIZER) or "all runs")
+        for group, key in zip(groups, keys, strict=True)
+    ]
+
+
+def _telling(keys: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Return the names whose values tell the cells of one group apart."""
     values = {name: [identity({name: key[name]}) for key in keys] for name in keys[0]}
-    shown = {n for n in values if len(set(values[n])) > 1 and not sets_apart(n, metric)}
+    shown = {name for name, own in values.items() if len(set(own)) > 1}
     if {OPTIMIZER, BATCH_SIZE} <= shown:
         pairs = set(zip(values[OPTIMIZER], values[BATCH_SIZE], strict=True))
         if len(pairs) == len(set(values[OPTIMIZER])):
             shown.remove(BATCH_SIZE)
-    return [
-        ", ".join(_phrases(key, shown)) or str(key.get(OPTIMIZER) or "all runs") for key in keys
-    ]
+    return shown
 
 
 def show(value: Any) -> str:

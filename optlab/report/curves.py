@@ -43,7 +43,7 @@ def best_curves(records: Sequence[RunRecord], ranking: Ranking) -> Curves:
     """Return the curves of the best cells, of those that kept one."""
     runs = by_cell(records, ranking.keys)
     curves = {
-        (group, optimizer): band(runs[identity(cell.key)], ranking.metric)
+        (group, optimizer): band(runs[identity(cell.key)], cell.metric)
         for group, cells in ranking.groups.items()
         for optimizer, cell in best_by_optimizer(cells).items()
     }

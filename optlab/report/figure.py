@@ -62,13 +62,14 @@ def _draw_group(
     row: SubFigure, name: str, ranking: Ranking, curves: Curves, looks: Mapping[str, Style]
 ) -> None:
     left, right = row.subplots(1, 2)
+    metric = ranking.metrics[name]
     own = {optimizer: curve for (group, optimizer), curve in curves.items() if group == name}
-    draw_curves(left, own, looks, ranking.metric)
+    draw_curves(left, own, looks, metric)
     cells = ranking.groups[name]
     if by_rate := best_by_rate(cells):
-        draw_sensitivity(right, by_rate, looks, ranking.metric)
+        draw_sensitivity(right, by_rate, looks, metric)
     else:
-        draw_intervals(right, cells, looks, ranking.metric)
+        draw_intervals(right, cells, looks, metric)
     if name:
         row.suptitle(name)
 

@@ -2,7 +2,7 @@
 
 Rules:
     * A cell is chosen by the mean of its runs' validation accuracy, or of their validation loss
-      where not every run has an accuracy. The test split is shown and never chosen by.
+      where not every run of the task has an accuracy. The test split is shown and never chosen by.
     * A run that diverged or failed, or whose value is not finite, scores the worst there is:
       accuracy 0, or an infinite loss. It cannot help its cell, and it is never dropped. Equal means
       are told apart by fewer such runs, then by the loss of the others.
@@ -38,9 +38,10 @@ from optlab.report.cells import (
     identity,
     labels,
 )
-from optlab.results import RunRecord, varying
+from optlab.results import OUTCOME_FREE, RunRecord, config_hash, varying
 
 CONFIDENCE = 0.95
+UNTOLD = {"seed", "plugins"}  # make no cell: one is averaged over, the other only adds names
 
 
 def rank(records: Sequence[RunRecord], best_losses: Mapping[Path, float] | None = None) -> Ranking:
@@ -57,17 +58,18 @@ def rank(records: Sequence[RunRecord], best_losses: Mapping[Path, float] | None 
         raise ConfigError("no ended run to rank: train at least one first")
     keys = _keys(records)
     members = list(by_cell(records, keys).values())
-    metric = _metric([run for runs in members for run in runs])
     values = [_key(runs[0], keys) for runs in members]
+    metrics = _metrics(values, members)
     cells = [
-        _cell(key, label, runs, metric, best_losses or {})
-        for key, label, runs in zip(values, labels(values, metric), members, strict=True)
+        _cell(key, metric, label, runs, best_losses or {})
+        for key, metric, label, runs in zip(
+            values, metrics, labels(values, metrics), members, strict=True
+        )
     ]
-    pairs = zip(cells, members, strict=True)
-    ordered = [c for c, _ in sorted(pairs, key=lambda pair: _merit(pair[0], pair[1], metric))]
+    ordered = [c for c, _ in sorted(zip(cells, members, strict=True), key=lambda p: _merit(*p))]
     places: dict[str, count[int]] = defaultdict(lambda: count(1))
-    ranked = [replace(c, rank=next(places[group_of(c.key, metric)])) for c in ordered]
-    return arranged(metric, keys, ranked)
+    ranked = [replace(c, rank=next(places[group_of(c.key, c.metric)])) for c in ordered]
+    return arranged(keys, ranked)
 
 
 def by_cell(records: Iterable[RunRecord], keys: Sequence[str]) -> dict[str, list[RunRecord]]:
@@ -99,7 +101,8 @@ def estimate(values: Sequence[float]) -> Estimate:
 def _keys(records: Sequence[RunRecord]) -> list[str]:
     """Return the keys of cells in order; with optimizer and task a table says what it is about."""
     named = {key for key in (OPTIMIZER, TASK) if any(key in run.options for run in records)}
-    return sorted((named | {*varying(records)}) - {"seed"}, key=_column)
+    told = {key for key in varying(records) if key not in UNTOLD}
+    return sorted(named | told, key=_column)
 
 
 def _key(record: RunRecord, keys: Sequence[str]) -> dict[str, Any]:
@@ -109,19 +112,29 @@ def _key(record: RunRecord, keys: Sequence[str]) -> dict[str, Any]:
 def _unique(records: Iterable[RunRecord]) -> list[RunRecord]:
     """Keep one record of each run: one that ended by itself, and of those the last started."""
     order = sorted(records, key=lambda r: (r.result.status != "interrupted", r.result.started))
-    return list({record.result.config_hash: record for record in order}.values())
+    without = OUTCOME_FREE | {"plugins"}
+    return list({config_hash(record.config, without): record for record in order}.values())
 
 
-def _metric(records: Sequence[RunRecord]) -> str:
-    done = [record for record in records if record.result.status == "done"]
-    return ACCURACY if done and all(ACCURACY in record.result.val for record in done) else LOSS
+def _metrics(
+    values: Sequence[Mapping[str, Any]], members: Sequence[Sequence[RunRecord]]
+) -> list[str]:
+    """Return the metric of each cell, the same for all cells of a task."""
+    tasks = [group_of(key, ACCURACY) for key in values]
+    done: dict[str, list[RunRecord]] = defaultdict(list)
+    for task, runs in zip(tasks, members, strict=True):
+        done[task] += [run for run in runs if run.result.status == "done"]
+    measured = {
+        t for t, runs in done.items() if runs and all(ACCURACY in r.result.val for r in runs)
+    }
+    return [ACCURACY if task in measured else LOSS for task in tasks]
 
 
 def _cell(
     key: Mapping[str, Any],
+    metric: str,
     label: str,
     runs: Sequence[RunRecord],
-    metric: str,
     best_losses: Mapping[Path, float],
 ) -> Cell:
     scored = [run for run in runs if run.result.status != "interrupted"]
@@ -132,6 +145,7 @@ def _cell(
     return Cell(
         rank=0,
         key=key,
+        metric=metric,
         label=label,
         runs=len(runs),
         ends={end: sum(run.result.status == end for run in runs) for end in ENDS},
@@ -158,15 +172,13 @@ def _column(key: str) -> tuple[bool, str, bool, str]:
     return section != "optimizer", section, not key.endswith(".name"), key
 
 
-def _merit(
-    cell: Cell, runs: Sequence[RunRecord], metric: str
-) -> tuple[bool, float, float, float, str]:
+def _merit(cell: Cell, runs: Sequence[RunRecord]) -> tuple[bool, float, float, float, str]:
     """Return what cells are sorted by, the lowest first."""
     losses = [score(run, "val", LOSS) for run in runs]
     survivors = [loss for loss in losses if math.isfinite(loss)]
     return (
         math.isnan(cell.val.mean),  # only interrupted runs
-        -cell.val.mean if metric == ACCURACY else cell.val.mean,
+        -cell.val.mean if cell.metric == ACCURACY else cell.val.mean,
         (len(losses) - len(survivors)) / len(losses),
         float(np.mean(survivors)) if survivors else math.inf,
         cell.label,

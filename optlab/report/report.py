@@ -23,7 +23,7 @@ class Report:
     """What `report` made.
 
     Attributes:
-        text: The ranking for a terminal.
+        text: The ranking for a terminal, and below it where the files are.
         csv: The ranking as CSV.
         curves: The curves of the figure as CSV.
         figure: The picture as PNG.
@@ -35,11 +35,15 @@ class Report:
     figure: Path
 
 
-def report(folder: str | Path) -> Report:
+def report(folder: str | Path, width: int | None = None) -> Report:
     """Rank every ended run at or below ``folder``.
 
     Writes ``report.csv`` and ``curves.csv`` there, and draws text and ``report.png`` from these two
     alone. Where there are no runs but the two tables, text and picture are made again from them.
+
+    Args:
+        folder: Of a run, of a sweep, or of anything above them.
+        width: Characters in a line of the text; None shows all columns however wide.
 
     Raises:
         ConfigError: When the folder does not exist, holds neither an ended run nor the tables, or
@@ -58,11 +62,10 @@ def report(folder: str | Path) -> Report:
         )
     ranking = read_ranking(root / RANKING_FILE)
     curves = read_curves(root / CURVES_FILE, ranking)
-    made = Report(
-        render_text(ranking), root / RANKING_FILE, root / CURVES_FILE, root / "report.png"
-    )
-    write_figure(made.figure, ranking, curves)
-    return made
+    csv, curve_table, figure = (root / n for n in (RANKING_FILE, CURVES_FILE, "report.png"))
+    write_figure(figure, ranking, curves)
+    places = f"ranking  {csv}\ncurves   {curve_table}\npicture  {figure}\n"
+    return Report(f"{render_text(ranking, width=width)}\n{places}", csv, curve_table, figure)
 
 
 def _write_tables(root: Path, records: list[RunRecord]) -> None:

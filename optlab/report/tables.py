@@ -31,6 +31,7 @@ from optlab.report.cells import (
 from optlab.report.curves import Band, Curves
 from optlab.results import write_atomic
 
+METRIC = "metric"  # a column of its own, and in headings, where groups are ranked differently
 RANKING_FILE, CURVES_FILE = "report.csv", "curves.csv"
 PARTS = ("mean", "std", "low", "high")  # of an estimate
 CURVE_COLUMNS = ["group", "optimizer", "cell", "epoch", "mean", "low", "high"]
@@ -38,8 +39,10 @@ CURVE_COLUMNS = ["group", "optimizer", "cell", "epoch", "mean", "low", "high"]
 
 def write_ranking(path: str | Path, ranking: Ranking) -> None:
     """Write a row per cell."""
-    header = ["rank", *ranking.keys, *_columns(ranking.metric)]
-    _write(path, [header, *map(_row, ranking.cells)])
+    metrics = set(ranking.metrics.values())
+    common = metrics.pop() if len(metrics) == 1 else METRIC
+    header = ["rank", *ranking.keys, *_columns(common)]
+    _write(path, [header, *(_row(cell, common) for cell in ranking.cells)])
 
 
 def read_ranking(path: str | Path) -> Ranking:
@@ -49,17 +52,18 @@ def read_ranking(path: str | Path) -> Ranking:
         ConfigError: When the table is missing or damaged.
     """
     with _reading(path) as (header, rows):
-        metric = next((m for m in (ACCURACY, LOSS) if f"val_{m}_mean" in header), LOSS)
-        names = header[1 : -len(_columns(metric))]
-        if header != ["rank", *names, *_columns(metric)] or not rows:
+        common = next((m for m in (ACCURACY, LOSS, METRIC) if f"val_{m}_mean" in header), LOSS)
+        names = header[1 : -len(_columns(common))]
+        if header != ["rank", *names, *_columns(common)] or not rows:
             raise ValueError("it has not the columns of a ranking, or no row")
         keys = [dict(zip(names, map(_decoded, row[1:]), strict=False)) for row in rows]
-        numbers = [[row[0], *row[1 + len(names) :]] for row in rows]
+        own = [row[1 + len(names)] if common == METRIC else common for row in rows]
+        numbers = [[row[0], *row[header.index("runs", 1 + len(names)) :]] for row in rows]
         cells = [
-            _cell(key, label, row)
-            for key, label, row in zip(keys, labels(keys, metric), numbers, strict=True)
+            _cell(key, metric, label, row)
+            for key, metric, label, row in zip(keys, own, labels(keys, own), numbers, strict=True)
         ]
-        return arranged(metric, names, cells)
+        return arranged(names, cells)
 
 
 def write_curves(path: str | Path, ranking: Ranking, curves: Curves) -> None:
@@ -96,23 +100,27 @@ def read_curves(path: str | Path, ranking: Ranking) -> Curves:
 
 def _columns(metric: str) -> list[str]:
     estimates = [f"{split}_{metric}_{part}" for split in ("val", "test") for part in PARTS]
-    return ["runs", *ENDS, *estimates, "best_val_loss", "final_val_loss"]
+    own = [METRIC] if metric == METRIC else []
+    return [*own, "runs", *ENDS, *estimates, "best_val_loss", "final_val_loss"]
 
 
-def _row(cell: Cell) -> list[object]:
+def _row(cell: Cell, common: str) -> list[object]:
+    own = [cell.metric] if common == METRIC else []
     counts = [cell.runs, *(cell.ends[end] for end in ENDS)]
     numbers = [getattr(split, part) for split in (cell.val, cell.test) for part in PARTS]
     numbers += [cell.best_loss, cell.final_loss]
-    return [cell.rank, *map(_encoded, cell.key.values()), *counts, *map(_text, numbers)]
+    return [cell.rank, *map(_encoded, cell.key.values()), *own, *counts, *map(_text, numbers)]
 
 
-def _cell(key: dict[str, Any], label: str, row: Sequence[str]) -> Cell:
+def _cell(key: dict[str, Any], metric: str, label: str, row: Sequence[str]) -> Cell:
+    if metric not in (ACCURACY, LOSS):
+        raise ValueError(f"{metric!r} is no metric")
     rank, runs, *ends = (int(text) for text in row[: 2 + len(ENDS)])
     numbers = [float(text or "nan") for text in row[2 + len(ENDS) :]]
     val, test = Estimate(*numbers[:4]), Estimate(*numbers[4:8])
     best_loss, final_loss = numbers[8:]
     counts = dict(zip(ENDS, ends, strict=True))
-    return Cell(rank, key, label, runs, counts, val, test, best_loss, final_loss)
+    return Cell(rank, key, metric, label, runs, counts, val, test, best_loss, final_loss)
 
 
 def _text(number: float) -> str:

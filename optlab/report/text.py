@@ -2,30 +2,46 @@
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from optlab.report.cells import ACCURACY, ENDS, Cell, Ranking, sets_apart, show
+from optlab.report.cells import (
+    ACCURACY,
+    ENDS,
+    OPTIMIZER,
+    Cell,
+    Estimate,
+    Ranking,
+    identity,
+    sets_apart,
+    show,
+)
 from optlab.report.ranking import CONFIDENCE
 
+#: Lines of ASCII alone: a log or a pipe may know no other characters.
+BOX = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
 
-def render_text(ranking: Ranking, limit: int = 30) -> str:
+
+def render_text(ranking: Ranking, limit: int = 30, width: int | None = None) -> str:
     """Return the ranking as a plain text table under a line that says how it came about.
 
     Args:
         ranking: What to show.
         limit: Cells to show of each group; the text says how many more there are.
+        width: Characters in a line. Where a table is wider, its least important columns are left
+            out, and the text says which; None shows them all.
     """
     lines = [_summary(ranking)]
     for name, cells in ranking.groups.items():
         lines.append("")
         lines += [name] if name else []
-        lines.append(_text_of(_table(ranking, cells[:limit])))
+        lines += _fitted(ranking, cells[:limit], width)
         if len(cells) > limit:
-            lines.append(f"... and {len(cells) - limit} more cells; report.csv has them all")
+            more = _plural(len(cells) - limit, "more cell")
+            lines.append(f"... and {more}; report.csv has them all")
     return "\n".join(lines) + "\n"
 
 
@@ -34,10 +50,11 @@ def _summary(ranking: Ranking) -> str:
     runs = sum(cell.runs for cell in cells)
     ends = {end: sum(cell.ends[end] for cell in cells) for end in ENDS}
     listed = ", ".join(f"{count} {end}" for end, count in ends.items() if count)
-    worst = "accuracy 0" if ranking.metric == ACCURACY else "an infinite loss"
+    metrics = sorted(set(ranking.metrics.values()))
+    worst = " or ".join("accuracy 0" if m == ACCURACY else "an infinite loss" for m in metrics)
     sentences = [f"{_plural(runs, 'run')} in {_plural(len(cells), 'cell')}"]
     sentences[0] += f" ({listed})" if listed else ""
-    sentences.append(f"ranked by mean validation {ranking.metric} over seeds, test not used")
+    sentences.append(f"ranked by mean validation {' or '.join(metrics)} over seeds, test not used")
     if ends["diverged"] + ends["failed"]:
         sentences.append(f"a run that diverged or failed counts as {worst}")
     if ends["interrupted"]:
@@ -45,30 +62,78 @@ def _summary(ranking: Ranking) -> str:
     return "; ".join(sentences) + "."
 
 
-def _table(ranking: Ranking, cells: Sequence[Cell]) -> Table:
-    """Build the table; left out are columns for ends that no run came to, and the group's name."""
+def _fitted(ranking: Ranking, cells: Sequence[Cell], width: int | None) -> list[str]:
+    """Return a table without as many of the least important columns as it is too wide for."""
+    metric = cells[0].metric
+    numbers = _numbers(metric, cells)
+    dispensable = [*numbers][1:]  # not the metric that ranks
+    left_out = sorted(dispensable, key=lambda heading: _worth(heading, metric))
+    for count in range(len(left_out) + 1):
+        gone = left_out[:count]
+        kept = {heading: texts for heading, texts in numbers.items() if heading not in gone}
+        table = _text_of(_table(ranking, cells, kept))
+        if width is None or max(map(len, table.splitlines())) <= width:
+            break
+    note = f"(no room for {', '.join(h for h in numbers if h in gone)}: see report.csv)"
+    return [table, note] if gone else [table]
+
+
+def _worth(heading: str, metric: str) -> int:
+    order = ("final val loss", "best val loss", "std", f"test {metric}")
+    return order.index(heading) if heading in order else len(order)
+
+
+def _table(ranking: Ranking, cells: Sequence[Cell], numbers: Mapping[str, Sequence[str]]) -> Table:
+    """Build the table; left out are ends that no run came to, and keys that say nothing here."""
     ends = [end for end in ENDS if any(cell.ends[end] for cell in cells)]
-    keys = [name for name in ranking.keys if not sets_apart(name, ranking.metric)]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=BOX, show_edge=False, padding=(0, 1, 0, 0))
     table.add_column("rank", justify="right")
-    for name in keys:
-        table.add_column(name.removesuffix(".name"))
-    numbers = [f"val {ranking.metric}", "std", f"{CONFIDENCE:.0%} interval"]
-    numbers += [f"test {ranking.metric}", "best val loss", "final val loss"]
+    keys = _telling(ranking, cells)
+    for heading in _headings(keys):
+        table.add_column(heading)
     for heading in ["runs", *ends, *numbers]:
         table.add_column(heading, justify="right")
-    for cell in cells:
+    for place, cell in enumerate(cells):
         counts = [str(cell.runs), *(str(cell.ends[end]) for end in ends)]
         values = [show(cell.key[name]) for name in keys]
-        table.add_row(str(cell.rank), *values, *counts, *_numbers(cell))
+        own = [texts[place] for texts in numbers.values()]
+        table.add_row(str(cell.rank), *values, *counts, *own)
     return table
 
 
-def _numbers(cell: Cell) -> list[str]:
-    val = cell.val
-    interval = "-" if math.isnan(val.low) else f"{_number(val.low)} .. {_number(val.high)}"
-    numbers = [cell.test.mean, cell.best_loss, cell.final_loss]
-    return [_number(val.mean), _number(val.std), interval, *map(_number, numbers)]
+def _telling(ranking: Ranking, cells: Sequence[Cell]) -> list[str]:
+    """Return the optimizer and the keys that differ among all cells of the group of ``cells``."""
+    group = next(own for own in ranking.groups.values() if cells[0] in own)
+    return [
+        name
+        for name in ranking.keys
+        if not sets_apart(name, cells[0].metric)
+        and (name == OPTIMIZER or len({identity({name: cell.key[name]}) for cell in group}) > 1)
+    ]
+
+
+def _headings(keys: Sequence[str]) -> list[str]:
+    """Return keys in few words: "optimizer", "lr", and in full where two would read the same."""
+    short = [key.removesuffix(".name").rpartition(".")[2] for key in keys]
+    return [s if short.count(s) == 1 else key for s, key in zip(short, keys, strict=True)]
+
+
+def _numbers(metric: str, cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """Return the texts of each column that has numbers, the metric that ranks first."""
+    columns = {
+        f"val {metric}": [_number(cell.val.mean) for cell in cells],
+        "std": [_number(cell.val.std) for cell in cells],
+        f"{CONFIDENCE:.0%} interval": [_interval(cell.val) for cell in cells],
+        f"test {metric}": [_number(cell.test.mean) for cell in cells],
+        "best val loss": [_number(cell.best_loss) for cell in cells],
+        "final val loss": [_number(cell.final_loss) for cell in cells],
+    }
+    ranking, *others = columns
+    return {h: columns[h] for h in (ranking, *others) if h == ranking or {*columns[h]} != {"-"}}
+
+
+def _interval(val: Estimate) -> str:
+    return "-" if math.isnan(val.low) else f"{_number(val.low)} .. {_number(val.high)}"
 
 
 def _number(value: float) -> str:

@@ -24,6 +24,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 TIME_LIMIT_S = 300
+SMALL = "trainer.epochs=1 optimizer.lr=0.01 seed=0,1"
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```[ \t]*$", re.MULTILINE | re.DOTALL)
 FILE_COMMENT = re.compile(r"<!-- file: (\S+) -->\s*\Z")
 ADDRESS = re.compile(r"http://[^\s/]+:\d+/")
@@ -134,7 +135,7 @@ def _check_script(command: str, folder: Path) -> None:
 
 
 def _small_demo(command: str, folder: Path) -> None:
-    _shell(f"{_without_comment(command)} trainer.epochs=1", folder)
+    _shell(f"{_without_comment(command)} {SMALL}", folder)
 
 
 def _ask_server(command: str, folder: Path) -> None:

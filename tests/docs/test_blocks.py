@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.blocks import Block, BlockError, blocks_of, prepare, run_block
+from tests.docs.blocks import SMALL, Block, BlockError, blocks_of, prepare, run_block
 
 PAGE = """\
 # A page
@@ -96,6 +96,8 @@ def test_a_server_is_asked_for_its_page_and_stopped(tmp_path: Path) -> None:
 def test_commands_around_a_stand_in_run_too(tmp_path: Path) -> None:
     (tmp_path / "scripts").mkdir()
     (tmp_path / "scripts" / "demo.sh").write_text('echo "$@" > arguments')
-    run_block(bash("touch before\nbash scripts/demo.sh seed=1  # a sweep\ntouch after"), tmp_path)
-    assert (tmp_path / "arguments").read_text() == "seed=1 trainer.epochs=1\n"
+    run_block(
+        bash("touch before\nbash scripts/demo.sh device=cpu  # a sweep\ntouch after"), tmp_path
+    )
+    assert (tmp_path / "arguments").read_text() == f"device=cpu {SMALL}\n"
     assert {"before", "after"} <= {path.name for path in tmp_path.iterdir()}

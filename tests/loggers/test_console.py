@@ -1,4 +1,5 @@
 import io
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -149,3 +150,79 @@ def test_closing_before_the_start_and_twice_is_harmless(
     console.close()
     console.close()
     assert output.getvalue() == ""
+
+
+LONG = "2026-07-01_12-30-11-123456_digits_adam"
+
+
+def drawn_line(width: int, monkeypatch: pytest.MonkeyPatch, scored: bool = True) -> str:
+    """Return the last line that a bar draws on a terminal of a width, without escape codes."""
+    monkeypatch.setattr("optlab.loggers.console.REFRESH_S", 0.0)
+    clock = iter(range(10_000))
+    monkeypatch.setattr("optlab.loggers.console.time.perf_counter", lambda: next(clock) * 1.0)
+    output = io.StringIO()
+    console = Console(Terminal(file=output, force_terminal=True, width=width, _environ={}))
+    console.start(LONG, 20_000)
+    scores = {"accuracy/val": 0.98765} if scored else {}
+    console.log(0, 0.0, {"loss/val": 2.3, **scores})
+    console.log(7400, 123.4, {"loss/train": 0.12345})
+    console.close()
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.getvalue())
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+    assert max(map(len, lines)) <= width
+    return lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (60, ["37%", "epoch 123", "val accuracy 0.9877"]),
+        (80, ["37%", "epoch 123", "val accuracy 0.9877", "updates/s"]),
+        (100, ["37%", "epoch 123", "val accuracy 0.9877", "updates/s", " left"]),
+        (120, ["37%", "epoch 123", "val accuracy 0.9877", "updates/s", " left", "digits_adam"]),
+        (160, ["37%", "train loss", "val loss", "val accuracy", "updates/s", " left", LONG]),
+    ],
+)
+def test_a_narrow_terminal_keeps_name_bar_and_the_most_important_values(
+    width: int, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = drawn_line(width, monkeypatch)
+    assert [part for part in shown if part not in line] == []
+    assert line.startswith("20")
+    assert "adam ━" in line
+
+
+def test_without_an_accuracy_the_loss_is_the_most_important_value(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "epoch 123, val loss 2.3" in drawn_line(60, monkeypatch, scored=False)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"), [(0.0, "0"), (0.25, "0.25"), (12.5, "12.5"), (1800.0, "1800")]
+)
+def test_an_epoch_is_a_plain_number(
+    plain: tuple[Console, io.StringIO], epoch: float, expected: str
+) -> None:
+    console, output = plain
+    console.start("adam", 10)
+    console.log(10, epoch, {"loss/val": 1.0})
+    assert f", epoch {expected}, " in output.getvalue()
+
+
+def test_one_update_is_no_updates(
+    plain: tuple[Console, io.StringIO], make_result: Callable[..., RunResult]
+) -> None:
+    console, output = plain
+    console.finish(make_result(updates=1))
+    assert "done after 1 update in" in output.getvalue()
+
+
+def test_a_terminal_without_cursor_control_gets_plain_lines() -> None:
+    output = io.StringIO()
+    terminal = Terminal(file=output, force_terminal=True, width=80, _environ={"TERM": "dumb"})
+    console = Console(terminal)
+    train(console, num_epochs=3)
+    console.close()
+    assert len(output.getvalue().splitlines()) == 3
+    assert ESCAPE not in output.getvalue()

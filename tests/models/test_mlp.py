@@ -209,3 +209,12 @@ def test_rate_is_checked_without_a_configuration_too():
     with pytest.raises(ConfigError, match=r"dropout\.rate"):
         MLP(5, (4,), 3, dropout=1.5)
     assert isinstance(MLP(5, (4,), 3, dropout=0.5).hidden[0].dropout, Dropout)
+
+
+@pytest.mark.parametrize(
+    ("part", "module"), [("activation", PReLU()), ("norm", BatchNorm1d(4))], ids=lambda x: str(x)
+)
+def test_a_module_in_the_place_of_what_makes_one_is_refused(part, module):
+    name = type(module).__name__
+    with pytest.raises(ConfigError, match=rf"pass {part}={name} without parentheses"):
+        MLP(5, (4, 4), 3, **{part: module})

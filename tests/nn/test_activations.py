@@ -151,6 +151,16 @@ def test_prelu_slope_gets_the_sum_of_the_negative_inputs():
     assert module.weight.grad.tolist() == [-2.5]
 
 
+def test_prelu_in_float64_starts_at_the_number_asked_for():
+    """0.1 as float32 is 0.10000000149; a slope that was trained or loaded is only converted."""
+    assert PReLU(0.1).weight.dtype == torch.float32
+    assert nn.Sequential(PReLU(0.1)).double()[0].weight.item() == 0.1
+    loaded = PReLU(0.1)
+    loaded.load_state_dict(nn.PReLU(init=0.4).state_dict())
+    assert loaded.double().weight.item() == torch.tensor(0.4).item()
+    assert PReLU(0.1).to("meta").double().weight.dtype == torch.float64
+
+
 def test_prelu_slope_is_a_vector_and_exchanges_state_with_torch():
     """Weight decay leaves out what has fewer than two axes."""
     module = PReLU(0.1)

@@ -143,3 +143,13 @@ def test_the_same_tables_give_the_same_bytes(make_run: MakeRun, tmp_path: Path) 
     for name in ("a.png", "b.png"):
         write(tmp_path / name, runs)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_each_task_has_the_axes_of_its_own_metric(make_run: MakeRun) -> None:
+    runs = [
+        r
+        for m in ("accuracy", "loss")
+        for r in sweep(make_run, ["adam"], [0.01], m, task=f"by {m}")
+    ]
+    labels = [row.axes[0].get_ylabel() for row in drawn(runs).subfigs]
+    assert labels == ["validation accuracy", "validation loss"]

@@ -22,8 +22,8 @@ def axes() -> Axes:
 
 def cell(value: float, half: float = 0.1, **key: Any) -> Cell:
     val = Estimate(value, 0.05, value - half, value + half)
-    return Cell(1, {f"optimizer.{n}": v for n, v in key.items()}, f"{value:g}", 2,
-                dict.fromkeys(ENDS, 0), val, val, 1.0, 1.0)  # fmt: skip
+    return Cell(1, {f"optimizer.{n}": v for n, v in key.items()}, "accuracy",
+                f"{value:g}", 2, dict.fromkeys(ENDS, 0), val, val, 1.0, 1.0)  # fmt: skip
 
 
 def band(mean: float) -> Band:

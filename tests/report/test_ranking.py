@@ -51,7 +51,7 @@ def test_runs_that_differ_only_in_their_seed_form_a_cell(make_run: MakeRun) -> N
     values = {("adam", 0): 0.9, ("adam", 1): 0.8, ("sgd", 0): 0.5, ("sgd", 1): 0.6}
     runs = [make_run(config(name, seed=s), val=accuracy(v)) for (name, s), v in values.items()]
     ranking = rank(runs)
-    assert ranking.metric == "accuracy"
+    assert ranking.metrics == {"": "accuracy"}
     assert ranking.keys == ("optimizer.name",)
     assert [(c.rank, c.label, c.runs) for c in ranking.cells] == [
         (1, "adam", 2),
@@ -102,7 +102,7 @@ def test_without_accuracies_the_lower_loss_wins(make_run: MakeRun) -> None:
         make_run(config("high"), val={"loss": 2.0}),
         make_run(config("low"), val={"loss": 0.5}),
     ]
-    assert rank(runs).metric == "loss"
+    assert rank(runs).metrics == {"": "loss"}
     assert labels(rank(runs).cells) == ["low", "high"]
 
 
@@ -212,6 +212,20 @@ def test_ranks_start_anew_in_every_task(make_run: MakeRun) -> None:
     assert places == {"digits": [(1, "adam"), (2, "sgd")], "moons": [(1, "adam")]}
 
 
+def test_a_task_without_accuracies_leaves_the_others_theirs(make_run: MakeRun) -> None:
+    runs = [
+        make_run(config("adam", task="digits"), val={"loss": 0.5, "accuracy": 0.6}),
+        make_run(config("sgd", task="digits"), val={"loss": 0.6, "accuracy": 0.9}),
+        make_run(config("adam", task="rosenbrock"), val={"loss": 3.0}),
+        make_run(config("sgd", task="rosenbrock"), val={"loss": 2.0}),
+    ]
+    ranking = rank(runs)
+    assert ranking.metrics == {"digits": "accuracy", "rosenbrock": "loss"}
+    for cells in ranking.groups.values():
+        assert [(c.rank, c.optimizer) for c in cells] == [(1, "sgd"), (2, "adam")]
+    assert [c.val.mean for c in ranking.cells] == [0.9, 0.6, 2.0, 3.0]
+
+
 def test_values_of_different_losses_are_ranked_apart_but_their_accuracies_together(
     make_run: MakeRun,
 ) -> None:
@@ -243,6 +257,17 @@ def test_losses_are_means_over_seeds_of_the_lowest_and_of_the_last(make_run: Mak
     runs = [make_run(config(seed=s), val={"loss": v}) for s, v in ((0, 1.0), (1, 3.0))]
     (cell,) = rank(runs, {runs[0].folder: 0.5}).cells
     assert (cell.best_loss, cell.final_loss) == (1.75, 2.0)
+
+
+def test_plugins_make_no_cell_and_no_second_run(make_run: MakeRun) -> None:
+    runs = [
+        make_run(config("adam") | {"plugins": []}, val=accuracy(0.5)),
+        make_run(config("adam", seed=1) | {"plugins": ["signum"]}, val=accuracy(0.7)),
+        make_run(config("adam", seed=1) | {"plugins": []}, val=accuracy(0.7)),
+    ]
+    ranking = rank(runs)
+    assert ranking.keys == ("optimizer.name",)
+    assert [cell.runs for cell in ranking.cells] == [2]
 
 
 def test_no_runs_are_an_error() -> None:

@@ -48,6 +48,22 @@ def test_reporting_again_gives_the_same_text(make_run: MakeRun, tmp_path: Path) 
     assert report(tmp_path).text == report(tmp_path).text
 
 
+def test_the_text_ends_with_the_places_of_its_files(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run({"seed": 0}, val={"loss": 0.5})
+    made = report(tmp_path)
+    assert [Path(line.split()[-1]) for line in made.text.splitlines()[-3:]] == [
+        made.csv,
+        made.curves,
+        made.figure,
+    ]
+
+
+def test_the_text_keeps_to_a_width(make_run: MakeRun, tmp_path: Path) -> None:
+    make_run({"seed": 0, "optimizer": {"name": "adam"}}, val={"loss": 0.5})
+    assert "final val loss" in report(tmp_path).text
+    assert "no room for best val loss, final val loss" in report(tmp_path, width=40).text
+
+
 @pytest.fixture
 def study(make_run: MakeRun, tmp_path: Path) -> Path:
     """Runs of two tasks: sizes, lists and rates in the keys, one diverged, one interrupted."""
@@ -82,7 +98,7 @@ def test_a_report_is_made_again_from_its_tables_alone(
         shutil.copy(table, copy)
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.iterdir()}
     again = report(copy)
-    assert again.text == first.text
+    assert again.text == first.text.replace(str(study), str(copy))
     assert again.figure.read_bytes() == first.figure.read_bytes()
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in before} == before  # only read
 

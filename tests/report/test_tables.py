@@ -26,13 +26,18 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=3)
 LOOK_LIKE_NUMBERS = ("1", "1e-3", "null", "NaN", "true", '"a"', "[1, 2]", " 1", "", "a,b\r\nc")
 
 
-def ranking_of(values: list[Any], val: Estimate, test: Estimate, metric: str = "loss") -> Ranking:
-    keys = [{"optimizer.name": "adam", "optimizer.lr": value} for value in values]
-    cells = [
-        Cell(place, key, label, 3, dict.fromkeys(ENDS, 1), val, test, val.mean, test.std)
-        for place, (key, label) in enumerate(zip(keys, labels(keys, metric), strict=True), start=1)
+def ranking_of(values: list[Any], val: Estimate, test: Estimate, metrics: list[str]) -> Ranking:
+    """Make a cell for each value; each metric has a task of its own."""
+    own = [metrics[i % len(metrics)] for i in range(len(values))]
+    keys = [
+        {"optimizer.name": "adam", "optimizer.lr": value, "task.name": metric}
+        for value, metric in zip(values, own, strict=True)
     ]
-    return arranged(metric, keys[0], cells)
+    cells = [
+        Cell(i, key, metric, label, 3, dict.fromkeys(ENDS, 1), val, test, val.mean, test.std)
+        for i, (key, metric, label) in enumerate(zip(keys, own, labels(keys, own), strict=True))
+    ]
+    return arranged(keys[0], cells)
 
 
 @pytest.fixture
@@ -69,6 +74,19 @@ def test_the_ranking_has_a_row_per_cell_with_all_digits(
     assert (sgd["diverged"], sgd["failed"], sgd["final_val_loss"]) == ("1", "0", "inf")
 
 
+def test_where_tasks_are_ranked_differently_a_column_says_by_what(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    runs = [
+        make_run({"seed": 0, "task": {"name": "digits"}}, val={"loss": 0.5, "accuracy": 0.9}),
+        make_run({"seed": 0, "task": {"name": "saddle"}}, val={"loss": 2.0}),
+    ]
+    write_ranking(tmp_path / "report.csv", rank(runs))
+    rows = rows_of(tmp_path / "report.csv")
+    found = [(row["task.name"], row["metric"], row["val_metric_mean"]) for row in rows]
+    assert found == [("digits", "accuracy", "0.9"), ("saddle", "loss", "2.0")]
+
+
 def test_undefined_values_are_empty(make_run: MakeRun, tmp_path: Path) -> None:
     write_ranking(tmp_path / "report.csv", rank([make_run({"seed": 0}, val={"loss": 0.5})]))
     (row,) = rows_of(tmp_path / "report.csv")
@@ -93,16 +111,16 @@ def test_the_curves_have_a_row_per_epoch(runs: list[RunRecord], tmp_path: Path) 
     values=st.lists(VALUES, min_size=1, max_size=4),
     val=ESTIMATES,
     test=ESTIMATES,
-    metric=st.sampled_from(["accuracy", "loss"]),
+    metrics=st.lists(st.sampled_from(["accuracy", "loss"]), min_size=1, max_size=4),
 )
 def test_a_ranking_comes_back_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory,
     values: list[Any],
     val: Estimate,
     test: Estimate,
-    metric: str,
+    metrics: list[str],
 ) -> None:
-    ranking = ranking_of(values, val, test, metric)
+    ranking = ranking_of(values, val, test, metrics)
     path = tmp_path_factory.mktemp("table") / "report.csv"
     write_ranking(path, ranking)
     # As texts: nan is not equal to itself, and 1 is equal to 1.0 and True.
@@ -112,7 +130,7 @@ def test_a_ranking_comes_back_as_it_was_written(
 @pytest.mark.parametrize("text", LOOK_LIKE_NUMBERS)
 def test_a_text_that_looks_like_another_value_stays_a_text(tmp_path: Path, text: str) -> None:
     nothing = Estimate(1.0, 1.0, 1.0, 1.0)
-    write_ranking(tmp_path / "report.csv", ranking_of([text], nothing, nothing))
+    write_ranking(tmp_path / "report.csv", ranking_of([text], nothing, nothing, ["loss"]))
     (cell,) = read_ranking(tmp_path / "report.csv").cells
     assert cell.key["optimizer.lr"] == text
 

@@ -47,7 +47,7 @@ def test_text_leaves_out_columns_of_ends_that_no_run_came_to(runs: list[RunRecor
 
 def test_a_limited_text_says_how_many_cells_it_leaves_out(runs: list[RunRecord]) -> None:
     text = render_text(rank(runs), limit=1)
-    assert "... and 1 more cells" in text
+    assert "... and 1 more cell;" in text
     assert "sgd" not in text
 
 
@@ -80,3 +80,76 @@ def test_text_says_how_runs_ended_that_are_not_scored(make_run: MakeRun) -> None
     text = render_text(rank(runs))
     assert "2 runs in 1 cell (1 interrupted)" in text
     assert "interrupted runs are counted, not scored" in text
+
+
+def widest(text: str) -> int:
+    return max(len(line) for line in text.splitlines()[1:])
+
+
+@pytest.mark.parametrize(
+    ("width", "gone"),
+    [
+        (200, []),
+        (110, ["final val loss"]),
+        (95, ["best val loss", "final val loss"]),
+        (80, ["std", "best val loss", "final val loss"]),
+        (70, ["std", "test accuracy", "best val loss", "final val loss"]),
+    ],
+)
+def test_a_table_too_wide_leaves_out_its_least_important_columns(
+    runs: list[RunRecord], width: int, gone: list[str]
+) -> None:
+    text = render_text(rank(runs), width=width)
+    table, note = text.partition("(no room for ")[::2]
+    assert widest(table) <= width
+    assert [heading for heading in gone if heading in table] == []
+    assert note.partition(":")[0] == ", ".join(gone)
+
+
+def test_the_last_columns_stay_however_narrow_the_terminal_is(runs: list[RunRecord]) -> None:
+    header = render_text(rank(runs), width=10).splitlines()[2]
+    assert header.split() == ["rank", "optimizer", "runs", "diverged", "val", "accuracy"]
+
+
+def test_a_key_is_called_by_its_last_word_unless_two_have_the_same(make_run: MakeRun) -> None:
+    sections = ("model", "norm")
+    configs = [{"optimizer": {"lr": i}, **{name: {"x": i} for name in sections}} for i in (1, 2)]
+    runs = [make_run(config, val={"accuracy": 1.0}) for config in configs]
+    headings = render_text(rank(runs)).splitlines()[2].split()
+    assert headings[:5] == ["rank", "lr", "model.x", "norm.x", "runs"]
+
+
+def test_the_text_is_ascii(runs: list[RunRecord]) -> None:
+    assert render_text(rank(runs)).isascii()
+
+
+def test_a_key_that_is_the_same_in_all_cells_of_a_task_is_no_column(make_run: MakeRun) -> None:
+    configs = [
+        {"seed": 0, "task": {"name": task}, "optimizer": {"name": name}, "model": {"name": model}}
+        for task, model in (("digits", "mlp"), ("beale", "point"))
+        for name in ("adam", "sgd")
+    ]
+    text = render_text(rank([make_run(config, val={"loss": 1.0}) for config in configs]))
+    assert "model" not in text
+    assert "point" not in text
+
+
+def test_each_task_is_shown_by_its_own_metric(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0, "task": {"name": "digits"}}, val={"loss": 0.5, "accuracy": 0.9}),
+        make_run({"seed": 0, "task": {"name": "saddle"}}, val={"loss": 2.0}),
+    ]
+    summary, *lines = render_text(rank(runs)).splitlines()
+    assert "ranked by mean validation accuracy or loss over seeds" in summary
+    below = {name: lines[lines.index(name) + 1] for name in ("digits", "saddle")}
+    assert "val accuracy" in below["digits"]
+    assert "val loss" in below["saddle"]
+    assert "accuracy" not in below["saddle"]
+
+
+def test_a_column_without_a_number_is_left_out(make_run: MakeRun) -> None:
+    text = render_text(rank([make_run({"seed": 0}, val={"loss": 1.0})]))
+    assert "val loss" in text
+    assert "std" not in text
+    assert "interval" not in text
+    assert "test loss" not in text
