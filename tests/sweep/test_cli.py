@@ -1,5 +1,7 @@
 """What a user types wrong, and what the command line answers without doing anything."""
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -109,3 +111,29 @@ def test_hydras_help_shows_the_groups(folder, capsys):
         main(["train", "--help"])
     assert exit_.value.code == 0
     assert "optimizer: adagrad" in capsys.readouterr().out
+
+
+def test_a_system_error_is_a_sentence_too(folder, monkeypatch, capfd):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("optlab.sweep.job.write_atomic", full)
+    monkeypatch.setattr("optlab.sweep.job.write_result", lambda *_: None)
+    assert main(["train", "task=xor", "trainer.epochs=1"]) == 1
+    err = capfd.readouterr().err
+    assert "No space left on device" in err
+    assert "free some space and start the same line again" in err
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_is_no_error():
+    line = f"{sys.executable} -m optlab list | head -n 1"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
+    assert "(default" in done.stdout
+    assert done.stderr == ""
+
+
+def test_a_terminal_without_unicode_still_gets_an_answer():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "optlab", "list", "tasks"]
+    subprocess.run(command, capture_output=True, check=True, env=environment)
