@@ -7,6 +7,7 @@ of exactly zero; this is the count of torch's `CosineAnnealingLR` with ``T_max=N
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -19,7 +20,7 @@ from optlab.types import Fraction, Range
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(ABC):
     """A multiplier of the learning rate over a training of known length.
 
     Attributes:
@@ -47,9 +48,9 @@ class Schedule:
         progress = _at_most_one(_at_least_zero(done - length) / _at_least_one(total - length))
         return ramp * self.decay_at(progress)
 
+    @abstractmethod
     def decay_at(self, progress: Any) -> Any:
         """Return the multiplier at a share of the updates after the warm-up, in [0, 1]."""
-        raise NotImplementedError
 
 
 @schedules.register("constant")

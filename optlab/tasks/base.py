@@ -3,6 +3,7 @@
 Shapes: rows N, features F, classes C, outputs D.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Protocol
@@ -89,7 +90,7 @@ class Task(Protocol):
 
 
 @dataclass(frozen=True)
-class CheckedTask:
+class CheckedTask(ABC):
     """Base of optlab's own tasks: options are checked however a task is made."""
 
     default_loss: ClassVar[str]
@@ -97,6 +98,6 @@ class CheckedTask:
     def __post_init__(self) -> None:
         validate(self, "task")
 
+    @abstractmethod
     def load(self) -> Data:
         """Return the data on the CPU; the same options give the same tensors."""
-        raise NotImplementedError

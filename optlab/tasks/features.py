@@ -4,6 +4,7 @@ A hundred binary features, the rarest seen in two rows of a thousand, and their 
 case for a learning rate per coordinate (Duchi, Hazan and Singer, 2011), and its control.
 """
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,9 +56,9 @@ class LogisticFeatures(CheckedTask):
         }
         return Data(train, val, test, num_classes=2, notes=notes)
 
+    @abstractmethod
     def _features(self, draws: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return features (rows, 100) and the mean and variance of their columns, (100,)."""
-        raise NotImplementedError
 
 
 @tasks.register("sparse_features")

@@ -4,6 +4,7 @@ Shapes: points (N, D) -> values (N,).
 """
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,9 +41,9 @@ class Surface(CheckedTask):
     MINIMA: ClassVar[Points]
     default_loss: ClassVar[str] = "objective"
 
+    @abstractmethod
     def objective(self, p: Tensor) -> Tensor:
         """Return the function's values at ``p``: (N, D) -> (N,), pure and differentiable."""
-        raise NotImplementedError
 
     def load(self) -> Data:
         """Draw the noise; the inputs are zeros, since a point has none."""
