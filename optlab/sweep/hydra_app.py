@@ -4,6 +4,7 @@ Hydra reports a mistake in several lines, without the nearest name, and exits wi
 asked to raise instead, and `optlab.sweep.explain` makes one sentence of what it raised.
 """
 
+import inspect
 import math
 import os
 import sys
@@ -76,12 +77,19 @@ def launch(arguments: Sequence[str]) -> Path | None:
             return float("nan")
 
     SweepFolder.latest = None
-    application = hydra.main(version_base="1.3", config_path=CONFIG_PATH, config_name="train")
+    application = hydra.main(CONFIG_PATH, "train", **_by_version())
     with _process_state(["optlab train", *flags, *words]):
         application(run_job if multirun else train)()
     for error in errors:
         raise error
     return SweepFolder.latest
+
+
+def _by_version() -> dict[str, Any]:
+    """Return what Hydra 1.3 and 1.4 each want to be told, and the other does not know."""
+    if "execution_whitelist" in inspect.signature(hydra.main).parameters:
+        return {"execution_whitelist": [f"{__name__}.{SweepFolder.__name__}"]}
+    return {"version_base": "1.3"}
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -1,6 +1,7 @@
 """What Hydra calls for every job: one run in one folder, and its record whatever happens."""
 
 import contextlib
+import inspect
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,10 @@ from optlab.sweep.naming import folder_name
 from optlab.sweep.refusal import FolderTakenError, SweepRefused
 from optlab.types import Natural
 
-OmegaConf.register_new_resolver("optlab.folder_name", folder_name, replace=True)
+# OmegaConf 2.4 gives the plain name, which meant something else before, to the new function.
+_registers = (OmegaConf.register_resolver, OmegaConf.register_new_resolver)
+_register: Any = next(r for r in _registers if "replace" in inspect.signature(r).parameters)
+_register("optlab.folder_name", folder_name, replace=True)
 
 #: Environment variable in which a job finds how many there are.
 JOB_COUNT = "OPTLAB_JOB_COUNT"
