@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import filelock
-import yaml  # type: ignore[import-untyped]
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -21,15 +19,13 @@ from optlab.plugins import import_plugins
 from optlab.results import (
     CONFIG_FILE,
     OUTCOME_FREE,
-    RESULT_FILE,
     RunResult,
     cell_hash,
     config_hash,
     flatten,
-    read_result,
-    write_atomic,
     write_result,
 )
+from optlab.sweep import run_folder
 from optlab.sweep.naming import folder_name
 from optlab.sweep.refusal import FolderTakenError, SweepRefused
 from optlab.types import Natural
@@ -41,14 +37,6 @@ _register("optlab.folder_name", folder_name, replace=True)
 
 #: Environment variable in which a job finds how many there are.
 JOB_COUNT = "OPTLAB_JOB_COUNT"
-
-HEADER = """\
-# Resolved configuration of one optlab run. The same run again, or with changes:
-#   optlab train PATH/config.yaml [optimizer.lr=0.1 ...]
-"""
-
-#: Makes the resolved file a primary configuration that also knows where output goes.
-PRIMARY = {"defaults": ["folders", "_self_"], "hydra": {"searchpath": ["pkg://optlab.configs"]}}
 
 
 def run_job(config: DictConfig) -> float:
@@ -63,7 +51,12 @@ def run_job(config: DictConfig) -> float:
     alone = hydra.mode != RunMode.MULTIRUN
     keys = (str(word).lstrip("+~").partition("=")[0] for word in hydra.overrides.task)
     chosen = frozenset(key.partition(".")[0] for key in keys)
-    job = Job({str(k): v for k, v in resolved.items() if k not in PRIMARY}, folder, alone, chosen)
+    job = Job(
+        {str(k): v for k, v in resolved.items() if k not in run_folder.PRIMARY},
+        folder,
+        alone,
+        chosen,
+    )
     try:
         return job.run().val.get("loss", float("nan"))
     except FolderTakenError as error:
@@ -75,7 +68,7 @@ def run_job(config: DictConfig) -> float:
         raise
     except Exception as error:
         if alone and isinstance(error, ConfigError):
-            _remove_unused(folder)
+            run_folder.remove_unused(folder)
             raise
         kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
         job.record_end("failed", f"{kind}{error}")
@@ -115,28 +108,12 @@ class Job:
             ConfigError: For the configuration.
             FolderTakenError: When the folder holds another run, or one in progress.
         """
-        with self._claimed():
-            finished = self._finished()
+        with run_folder.claimed(self.folder):
+            finished = run_folder.finished_result(self.folder, self.identity)
             if finished is None:
                 return self._train()
         print(f"{self.folder}: already {finished.status}, skipped")
         return finished
-
-    @contextlib.contextmanager
-    def _claimed(self) -> Iterator[None]:
-        """Keep other processes out of the folder; a lock of a killed process holds nobody up."""
-        lock = filelock.FileLock(self.folder / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise FolderTakenError(
-                f"another process is training in {self.folder}; wait for it, or choose another "
-                "sweep.dir or hydra.run.dir"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()  # the file stays: unlinking it would let two processes in
 
     def _train(self) -> RunResult:
         seed = self.config["seed"] = check_value(self.config.get("seed"), Natural, "seed")
@@ -151,7 +128,7 @@ class Job:
             training = build(self.config, self.chosen)
             torch.set_num_threads(training.trainer.threads)
             self._notes = training.data.notes
-            self._write_config()
+            run_folder.write_config(self.folder, self.config)
             with self._logging(training.num_updates) as loggers:
                 result = self._fit(training, loggers)
         write_result(self.folder, result)
@@ -187,25 +164,9 @@ class Job:
         """Write a result that says why the run did not come to its end, and say so."""
         print(f"{self.folder.name}: {status}: {cause}")
         if not (self.folder / CONFIG_FILE).exists():
-            self._write_config()
+            run_folder.write_config(self.folder, self.config)
         nothing: dict[str, Any] = {"train": {}, "val": {}, "test": {}, "training_s": 0.0}
         write_result(self.folder, self._result(status=status, cause=cause, **nothing))
-
-    def _finished(self) -> RunResult | None:
-        if not (self.folder / RESULT_FILE).exists():
-            return None
-        result = read_result(self.folder)
-        if result.config_hash != self.identity:
-            raise FolderTakenError(
-                f"{self.folder} already holds a run of another configuration "
-                f"({result.config_hash}, not {self.identity}); choose another sweep.dir or "
-                "hydra.run.dir, or remove that folder"
-            )
-        return result if result.status in ("done", "diverged") else None
-
-    def _write_config(self) -> None:
-        text = yaml.safe_dump({**PRIMARY, **self.config}, sort_keys=False)
-        write_atomic(self.folder / CONFIG_FILE, (HEADER + text).encode())
 
     def _result(self, **fields: Any) -> RunResult:
         from optlab.environment import environment
@@ -260,13 +221,6 @@ class Job:
             for logger in loggers:
                 stack.callback(logger.close)
             yield loggers
-
-
-def _remove_unused(folder: Path) -> None:
-    """Remove the folder of a run that did not come to be, where nothing else lies in it."""
-    if {path.name for path in folder.iterdir()} <= {".lock"}:
-        (folder / ".lock").unlink(missing_ok=True)
-        folder.rmdir()
 
 
 def _averages(values: Mapping[str, float]) -> dict[str, float]:

@@ -117,7 +117,7 @@ def test_a_system_error_is_a_sentence_too(folder, monkeypatch, capfd):
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    monkeypatch.setattr("optlab.sweep.job.write_atomic", full)
+    monkeypatch.setattr("optlab.sweep.run_folder.write_atomic", full)
     monkeypatch.setattr("optlab.sweep.job.write_result", lambda *_: None)
     assert main(["train", "task=xor", "trainer.epochs=1"]) == 1
     err = capfd.readouterr().err

@@ -12,7 +12,7 @@ import yaml
 from optlab.build import build
 from optlab.cli import INTERRUPTED, main
 from optlab.results import read_result
-from optlab.sweep.job import PRIMARY
+from optlab.sweep.run_folder import PRIMARY
 from optlab.tasks.base import Split
 from optlab.train import FunctionalRun
 from tests.sweep.composing import configuration
