@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without Unicode is no reason to die
     hydra_helps = words[:1] in (["train"], ["sweep"])
-    if not words or words[0] == "help" or (not hydra_helps and {"-h", "--help"} & set(words[:2])):
+    if not words or words[0] == "help" or (not hydra_helps and {"-h", "--help"} & set(words)):
         print(USAGE, end="")
         return 0
     if words[0] in ("-V", "--version", "version"):
@@ -72,14 +72,14 @@ def _guarded(command: str, arguments: list[str]) -> int:
         return USER_MISTAKE
     except BrokenPipeError:  # `optlab list | head`: the reader has what it wanted
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
+        return 0
     except OSError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
         print(f"optlab {command}: {explain(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt as interrupt:
-        print("optlab: the same line again does what is left of a sweep", file=sys.stderr)
+        print("optlab: stopped; the same line again does what is not finished", file=sys.stderr)
         return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 

@@ -16,14 +16,21 @@ def import_plugins(modules: Iterable[str]) -> None:
     Raises:
         ConfigError: When a module cannot be imported, with Python's reason.
     """
-    names = list(modules)
-    if names and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for name in names:
+    search_current_folder()
+    for name in modules:
         try:
             importlib.import_module(name)
         except (ImportError, TypeError, ValueError) as error:
-            raise ConfigError(f"cannot import plugin {name!r}: {error} (plugins)") from error
+            raise ConfigError(
+                f"cannot import plugin {name!r}: {error}; start in the folder that holds it, or "
+                "install it (plugins)"
+            ) from error
+
+
+def search_current_folder() -> None:
+    """Let imports find modules of the current folder, as ``python -m`` does."""
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
 
 
 def plugin_choices(modules: Iterable[str]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from optlab.config import ConfigError, nearest
+from optlab.plugins import search_current_folder
 
 
 def foreign_optimizer(
@@ -43,6 +44,7 @@ def _import(target: str) -> Any:
             f"target must be an import path such as torch.optim.AdamW, got {target!r} "
             "(optimizer.target)"
         )
+    search_current_folder()
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:

@@ -7,6 +7,7 @@ asked to raise instead, and `optlab.sweep.explain` makes one sentence of what it
 import inspect
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,10 @@ from omegaconf import DictConfig
 from optlab.config import ConfigError
 from optlab.config.schema import NAMED_SECTIONS
 from optlab.plugins import plugin_choices
+from optlab.results import CONFIG_FILE, OUTCOME_FREE
+from optlab.sweep import run_folder
 from optlab.sweep.job import JOB_COUNT, run_job
+from optlab.sweep.refusal import FolderTakenError, SweepRefused
 
 CONFIG_PATH = "pkg://optlab.configs"
 SECTIONS = (*NAMED_SECTIONS, "regularizer", "trainer", "diagnostics", "logger")
@@ -36,13 +40,28 @@ INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchp
 
 
 class SweepFolder(Callback):
-    """Remembers the folder of the multirun that Hydra started, however it was given."""
+    """Remembers the folder of the multirun that Hydra started, and keeps other sweeps out of it.
+
+    Attributes:
+        latest: The folder, however it was given.
+        grid: What the present sweep varies and holds.
+    """
 
     latest: ClassVar[Path | None] = None
+    grid: ClassVar[run_folder.Grid] = run_folder.Grid((), ())
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note the folder before the first job."""
-        SweepFolder.latest = Path(str(config.hydra.sweep.dir))
+        """Claim the folder for the grid before the first job.
+
+        Raises:
+            SweepRefused: When another grid has it; nothing was touched.
+        """
+        folder = Path(str(config.hydra.sweep.dir))
+        try:
+            run_folder.claim_for_grid(folder, SweepFolder.grid)
+        except FolderTakenError as error:
+            raise SweepRefused(str(error)) from error
+        SweepFolder.latest = folder
 
 
 def launch(arguments: Sequence[str]) -> Path | None:
@@ -76,7 +95,7 @@ def launch(arguments: Sequence[str]) -> Path | None:
             errors.append(error)
             return float("nan")
 
-    SweepFolder.latest = None
+    SweepFolder.latest, SweepFolder.grid = None, _grid(flags, overrides)
     application = hydra.main(CONFIG_PATH, "train", **_by_version())
     with _process_state(["optlab train", *flags, *words]):
         application(run_job if multirun else train)()
@@ -105,8 +124,9 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if awaited or is_topic or argument.startswith("-"):
             flags.append(argument)
             awaited = argument in VALUED_FLAGS and not awaited
-        elif argument.endswith((".yaml", ".yml")) and _is_file(argument):
-            path = Path(argument).resolve()
+        elif (path := _config_file(argument)) is not None:
+            if "--config-name" in flags:
+                raise ConfigError(f"one configuration file at a time; {argument!r} is the second")
             flags += ["--config-path", str(path.parent), "--config-name", path.stem]
         else:
             words.append(argument)
@@ -118,12 +138,21 @@ def parse(words: Sequence[str]) -> list[Override]:
     return list(OverridesParser.create().parse_overrides(list(words)))
 
 
-def _is_file(argument: str) -> bool:
-    """Return whether the argument names a file; one that looks so and is missing is a mistake."""
-    if Path(argument).is_file():
-        return True
+def _config_file(argument: str) -> Path | None:
+    """Return the configuration file that the argument names, itself or as a run's folder.
+
+    Raises:
+        ConfigError: When it looks like one and is missing.
+    """
+    path = Path(argument)
+    if (path / CONFIG_FILE).is_file():
+        return (path / CONFIG_FILE).resolve()
+    if path.suffix not in (".yaml", ".yml"):
+        return None
+    if path.is_file():
+        return path.resolve()
     if "=" in argument:
-        return False
+        return None
     raise ConfigError(f"no configuration file {argument!r}; give an existing one")
 
 
@@ -143,6 +172,20 @@ def _constant_keys(overrides: Sequence[Override]) -> list[str]:
     """Return the keys that every job shares: they stay out of the folders' names."""
     last = {override.key_or_group: override for override in overrides}
     return [key for key, override in last.items() if not override.is_sweep_override()]
+
+
+def _grid(flags: Sequence[str], overrides: Sequence[Override]) -> run_folder.Grid:
+    """Return what the sweep varies, in order, and what else of the line can change a result."""
+    last = {override.key_or_group: override for override in overrides}
+    free = ("hydra", "sweep", *OUTCOME_FREE)
+    held = [o for key, o in last.items() if re.split("[./]", key)[0] not in free]
+    return run_folder.Grid(
+        tuple(key for key, override in last.items() if override.is_sweep_override()),
+        (
+            *(flag for flag in flags if flag not in MULTIRUN_FLAGS),
+            *sorted(str(o.input_line) for o in held if not o.is_sweep_override()),
+        ),
+    )
 
 
 def _num_jobs(overrides: Sequence[Override]) -> int | str:

@@ -49,10 +49,11 @@ def run_job(config: DictConfig) -> float:
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     assert isinstance(resolved, dict)
     alone = hydra.mode != RunMode.MULTIRUN
+    not_ours = {*run_folder.PRIMARY, "sweep"}  # a run started again goes to a folder of its own
     keys = (str(word).lstrip("+~").partition("=")[0] for word in hydra.overrides.task)
     chosen = frozenset(key.partition(".")[0] for key in keys)
     job = Job(
-        {str(k): v for k, v in resolved.items() if k not in run_folder.PRIMARY},
+        {str(k): v for k, v in resolved.items() if k not in not_ours},
         folder,
         alone,
         chosen,

@@ -1,9 +1,9 @@
 """A run's folder on disk: who may write into it, and what lies there before and after."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 import yaml  # type: ignore[import-untyped]
@@ -12,6 +12,7 @@ from optlab.results import CONFIG_FILE, RESULT_FILE, RunResult, read_result, wri
 from optlab.sweep.refusal import FolderTakenError
 
 LOCK_FILE = ".lock"
+GRID_FILE = "grid.yaml"
 
 HEADER = """\
 # Resolved configuration of one optlab run. The same run again, or with changes:
@@ -20,6 +21,38 @@ HEADER = """\
 
 #: Makes the resolved file a primary configuration that also knows where output goes.
 PRIMARY = {"defaults": ["folders", "_self_"], "hydra": {"searchpath": ["pkg://optlab.configs"]}}
+
+
+class Grid(NamedTuple):
+    """What a sweep varies, in the order that names its folders, and what it holds fixed."""
+
+    varied: tuple[str, ...]
+    held: tuple[str, ...]
+
+
+def claim_for_grid(folder: Path, grid: Grid) -> None:
+    """Note in a sweep's folder which grid it belongs to; more values of the same keys may follow.
+
+    Raises:
+        FolderTakenError: When the folder belongs to another grid: its runs would have the same
+            names, or names that do not tell them apart.
+    """
+    path = folder / GRID_FILE
+    wanted = {key: list(values) for key, values in grid._asdict().items()}
+    if not path.exists():
+        write_atomic(path, yaml.safe_dump(wanted, sort_keys=False).encode())
+        return
+    found = yaml.safe_load(path.read_bytes())
+    if found != wanted:
+        raise FolderTakenError(
+            f"{folder} holds a sweep that varies {_listing(found['varied'])} and holds "
+            f"{_listing(found['held'])}, this one varies {_listing(wanted['varied'])} and holds "
+            f"{_listing(wanted['held'])}; choose another sweep.dir"
+        )
+
+
+def _listing(words: Iterable[str]) -> str:
+    return ", ".join(words) or "nothing else"
 
 
 @contextlib.contextmanager

@@ -127,7 +127,7 @@ def test_a_system_error_is_a_sentence_too(folder, monkeypatch, capfd):
 
 
 def test_a_reader_that_goes_away_is_no_error():
-    line = f"{sys.executable} -m optlab list | head -n 1"
+    line = f"set -o pipefail; {sys.executable} -m optlab list | head -n 1"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True)
     assert "(default" in done.stdout
     assert done.stderr == ""

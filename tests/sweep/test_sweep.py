@@ -49,15 +49,43 @@ def test_the_same_sweep_again_does_only_what_is_missing(folder, capsys):
     assert len(results(folder / "out")) == 2
 
 
-def test_a_sweep_into_the_folder_of_another_is_refused_and_loses_nothing(folder, capsys):
-    line = ["train", "-m", *TINY, "seed=0,1", "sweep.dir=out"]
-    assert main(line) == 0
-    runs = (folder / "out").glob("seed=*/*")  # not multirun.yaml, which is Hydra's
-    before = {path: path.read_bytes() for path in runs}
-    assert main([*line, "optimizer.lr=0.5"]) == 2
+@pytest.mark.parametrize(
+    "other",
+    [["seed=7,0", "trainer.epochs=2"], ["seed=2,3", "optimizer.lr=0.5"], ["optimizer.lr=1,2"]],
+    ids=["held", "held, other names", "varied"],
+)
+def test_a_sweep_into_the_folder_of_another_is_refused_and_changes_nothing(folder, capsys, other):
+    assert main(["train", "-m", *TINY, "seed=0,1", "sweep.dir=out"]) == 0
+    before = {p: p.read_bytes() for p in (folder / "out").rglob("*") if p.is_file()}
+    assert main(["train", "-m", *TINY, *other, "sweep.dir=out"]) == 2
+    err = capsys.readouterr().err
+    assert "out holds a sweep that varies seed and holds" in err
+    assert "choose another sweep.dir" in err
+    after = {p: p.read_bytes() for p in (folder / "out").rglob("*") if p.is_file()}
+    assert after == before
+
+
+def test_a_sweep_may_be_extended_by_further_values(folder, capsys):
+    line = ["train", "-m", *TINY, "sweep.dir=out", "logger.table=false"]
+    assert main([*line, "seed=0,1"]) == 0
+    assert main([*line, "seed=0,1,2"]) == 0
+    assert capsys.readouterr().out.count("already done, skipped") == 2
+    assert len(results(folder / "out")) == 3
+
+
+def test_a_run_that_stands_where_a_sweep_would_put_another_is_kept(folder, capsys):
+    assert main(["train", *TINY, "hydra.run.dir='out/seed=0'", "optimizer.lr=0.5"]) == 0
+    before = (folder / "out" / "seed=0" / "result.json").read_bytes()
+    assert main(["train", "-m", *TINY, "seed=0,1", "sweep.dir=out"]) == 2
     assert "already holds a run of another configuration" in capsys.readouterr().err
-    assert before == {path: path.read_bytes() for path in before}
-    assert len(before) >= 8
+    assert (folder / "out" / "seed=0" / "result.json").read_bytes() == before
+
+
+def test_a_sweep_on_top_of_a_sweeps_run_gets_a_folder_of_its_own(folder):
+    assert main(["train", "-m", *TINY, "seed=0,1", "sweep.dir=out"]) == 0
+    assert main(["train", "-m", "out/seed=0/config.yaml", "optimizer.lr=0.1,0.2"]) == 0
+    assert len(results(folder / "out")) == 2
+    assert len(results(folder / "runs")) == 2
 
 
 def test_a_key_given_first_once_and_then_swept_names_the_folders(folder):

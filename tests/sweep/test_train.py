@@ -67,6 +67,8 @@ def test_a_config_file_starts_again_wherever_it_lies(train, folder, monkeypatch,
     copy = folder / place / "config.yaml"
     copy.write_text((first / "config.yaml").read_text())
     assert main(["train", str(copy), f"hydra.run.dir={folder / 'again'}"]) == 0
+    assert main(["train", str(copy.parent), f"hydra.run.dir={folder / 'by_folder'}"]) == 0
+    assert curve(folder / "by_folder") == curve(first)
     monkeypatch.chdir(folder / place)
     assert main(["train", "config.yaml", f"hydra.run.dir={folder / 'third'}"]) == 0
     assert curve(folder / "again") == curve(folder / "third") == curve(first)
@@ -198,6 +200,14 @@ def test_engines_agree_and_foreign_optimizers_run(train):
     assert read_result(plain).val["loss"] == pytest.approx(ours.val["loss"], rel=1e-12)
     assert read_result(theirs).val["loss"] == pytest.approx(ours.val["loss"], rel=1e-12)
     assert read_result(train("d", *lbfgs, "trainer.batch_size=full")).status == "done"
+
+
+def test_a_foreign_optimizer_may_lie_in_the_current_folder(train, folder, monkeypatch):
+    code = "import torch\nclass Lazy(torch.optim.SGD):\n    def step(self): super().step()\n"
+    (folder / "mine_lazy.py").write_text(code)
+    monkeypatch.syspath_prepend("")  # undone afterwards, with what the command adds
+    where = train("run", "optimizer=foreign", "optimizer.target=mine_lazy.Lazy")
+    assert read_result(where).updates == 3
 
 
 def test_a_preset_of_a_users_own_folder_applies(train, folder):
