@@ -64,7 +64,9 @@ def _guarded(command: str, arguments: list[str]) -> int:
         if command not in COMMANDS:
             raise unknown_name("command", command, COMMANDS)
         with _terminable():
-            return COMMANDS[command](arguments)
+            code = COMMANDS[command](arguments)
+            sys.stdout.flush()  # here, where a reader that went away is understood
+            return code
     except (*USER_ERRORS, SweepRefused) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
