@@ -59,10 +59,6 @@ class Registry(Generic[T]):
         keywords = bind(entry, options, where or self.group)
         return entry(**keywords) if inspect.isclass(entry) else partial(entry, **keywords)
 
-    def name_of(self, entry: object) -> str:
-        """Return the name under which ``entry`` is registered."""
-        return next(name for name, known in self._entries.items() if known is entry)
-
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries))
 

@@ -38,7 +38,7 @@ class RunResult:
 
     Attributes:
         name: Name of the run, for people.
-        status: ``"done"``; ``"diverged"`` (a loss or weight became nan or infinite), which is a
+        status: ``"done"``; ``"diverged"`` (a loss became nan or infinite), which is a
             result; ``"failed"`` (an error); ``"interrupted"`` (by a signal or a key).
         cause: Why it ended before its last epoch, such as "loss became nan at update 37".
         updates: Parameter updates made.

@@ -76,10 +76,6 @@ def test_iteration_membership_and_items_agree(shapes: Registry[Any]) -> None:
     assert shapes.items() == [("scaled", scaled), ("square", Square)]
 
 
-def test_name_of_is_the_inverse_of_get(shapes: Registry[Any]) -> None:
-    assert [shapes.name_of(entry) for _, entry in shapes.items()] == list(shapes)
-
-
 def test_every_group_is_called_by_its_configuration_key() -> None:
     module = importlib.import_module("optlab.registry")
     groups = [value.group for value in vars(module).values() if isinstance(value, Registry)]
