@@ -28,15 +28,21 @@ _ANYWHERE = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 @dataclass(frozen=True)
 class GradientOptions:
-    """What happens to a gradient before the rule sees it, for every rule alike and as in torch.
+    """What is done before the rule, for every rule alike and as in torch.
+
+    A rule whose paper has a decay of its own (AdamW, Lion) takes ``weight_decay`` as one of its
+    hyperparameters; of these options its class has ``maximize`` only.
 
     Attributes:
-        weight_decay: Coupled decay: ``weight_decay * param`` is added to the gradient.
+        weight_decay: Decay of the parameters.
+        decoupled_weight_decay: How they decay: ``weight_decay * param`` is added to the gradient
+            (False), or the parameter is multiplied by ``1 - lr * weight_decay`` (True).
         maximize: Climb instead of descend: the gradient's sign is flipped before the decay.
     """
 
     _: KW_ONLY
     weight_decay: NonNegative = 0.0
+    decoupled_weight_decay: bool = False
     maximize: bool = False
 
     def __post_init__(self) -> None:
@@ -48,6 +54,13 @@ def layout(hyper: type[Hyper]) -> dict[str, tuple[str, ...]]:
     owner = {field: name for name, members in hyper.PACKED.items() for field in members}
     names = dict.fromkeys(owner.get(field.name, field.name) for field in fields(hyper))
     return {name: hyper.PACKED.get(name, (name,)) for name in names}
+
+
+def gradient_options(hyper: type[Hyper]) -> list[Field[Any]]:
+    """Return the `GradientOptions` that a class has beside the fields of its rule's ``hyper``."""
+    own = {field.name for field in fields(hyper)}
+    taken = {"weight_decay", "decoupled_weight_decay"} if "weight_decay" in own else set()
+    return [field for field in fields(GradientOptions) if field.name not in taken]
 
 
 def pack(hyper: Hyper) -> dict[str, Any]:
@@ -73,7 +86,7 @@ def signature_of(hyper: type[Hyper]) -> inspect.Signature:
             default, annotation = default[0], hints[name]
         parameters.append(_parameter(name, by_name[members[0]], default, annotation))
     hints = get_type_hints(GradientOptions)
-    for field in fields(GradientOptions):
+    for field in gradient_options(hyper):
         parameters.append(_parameter(field.name, field, field.default, hints[field.name]))
     return inspect.Signature(sorted(parameters, key=lambda p: p.kind))
 
@@ -117,7 +130,7 @@ def read(hyper: type[Hyper], group: Mapping[str, Any]) -> tuple[Hyper, GradientO
     on_cpu = {name: v.item() for name, v in tensors.items() if v.device.type == "cpu"}
     numbers = {**values, **tensors, **on_cpu}
     checked = hyper(**{**numbers, "lr": _without_rounding(numbers["lr"])})
-    options = {field.name: group[field.name] for field in fields(GradientOptions)}
+    options = {field.name: group[field.name] for field in gradient_options(hyper)}
     return checked.with_values(**tensors) if tensors else checked, GradientOptions(**options)
 
 
@@ -126,7 +139,8 @@ def document(summary: str | None, hyper: type[Hyper]) -> str:
     lines = [
         "    params: Parameters, named parameters, or dicts of them with options of their own.",
         *(f"    {name}: {', '.join(members)}." for name, members in hyper.PACKED.items()),
-        *(_attributes(hyper) + _attributes(GradientOptions)),
+        *_attributes(hyper),
+        *_attributes_of_options(hyper),
     ]
     return "\n".join([inspect.cleandoc(summary or ""), "", "Args:", *lines])
 
@@ -165,3 +179,15 @@ def _scalar(name: str, value: Tensor) -> Tensor:
 def _attributes(owner: type) -> list[str]:
     """Return the lines that describe the fields of a dataclass in its docstring."""
     return (inspect.getdoc(owner) or "").partition("Attributes:\n")[2].splitlines()
+
+
+def _attributes_of_options(hyper: type[Hyper]) -> list[str]:
+    """Return the lines of `_attributes` about the gradient options that a class has."""
+    known, kept = {field.name for field in gradient_options(hyper)}, True
+    lines = []
+    for line in _attributes(GradientOptions):
+        if line.startswith("    ") and not line.startswith("     "):
+            kept = line.strip().partition(":")[0] in known
+        if kept:
+            lines.append(line)
+    return lines

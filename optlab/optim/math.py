@@ -28,6 +28,11 @@ def zero_step() -> Tensor:
     return torch.zeros((), dtype=torch.float32, device="cpu")
 
 
+def scalar(value: Number) -> Tensor:
+    """Return a number of a state other than its counter: 0-d, float64, on the CPU."""
+    return torch.as_tensor(value, dtype=torch.float64).clone()
+
+
 def as_float64(count: Any) -> Any:
     """Return a counter as float64: float32, in which torch keeps it, is too coarse for powers."""
     return count.double() if isinstance(count, Tensor) else count

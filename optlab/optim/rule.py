@@ -6,9 +6,10 @@ A rule is written once, pure and without loops, and runs in three ways: as a `to
 
 - return new tensors and leave its arguments as they are;
 - accept for every float hyperparameter either a Python number or a 0-d tensor;
-- accept ``state["step"]`` either as a Python number or as a 0-d tensor, and use
-  `optlab.optim.math.bias_correction` to raise a number to its power;
-- not ask for the value of a tensor (no ``if`` on one, no ``.item()``).
+- accept the scalars of its state (``state["step"]``) either as Python numbers or as 0-d tensors,
+  and use `optlab.optim.math.bias_correction` to raise a number to the power of a counter;
+- not ask for the value of a tensor (no ``if`` on one, no ``.item()``). What depends on the shape of
+  a tensor or on a bool or str hyperparameter may be decided with ``if``.
 """
 
 from collections.abc import Callable, Mapping
@@ -62,9 +63,12 @@ class Rule:
 
     Attributes:
         hyper: The hyperparameter dataclass.
-        init_state: ``(param, hyper) -> state``. Entries are shaped like ``param`` or 0-d; a counter
-            is a 0-d float32 tensor called ``step``. Nothing is shared with ``param``.
+        init_state: ``(param, hyper) -> state``. Nothing is shared with ``param``. The entries named
+            in ``scalars`` are 0-d tensors (`optlab.optim.math.zero_step`, `scalar`); those of an
+            elementwise rule are otherwise shaped like ``param``.
         update: ``(grad, param, state, hyper) -> (new_param, new_state)``.
+        scalars: Entries of the state that are one number per tensor, such as the counter ``step``;
+            a driver may hold them as Python numbers.
         elementwise: Whether every element is updated independently of the others, so that tensors
             may be laid end to end and updated as one.
         iterate: ``(param, state, hyper) -> param`` at which the model is evaluated, where that
@@ -76,6 +80,15 @@ class Rule:
     hyper: type[Hyper]
     init_state: Callable[[Tensor, Any], NewState]
     update: Callable[[Tensor, Tensor, State, Any], tuple[Tensor, NewState]]
+    scalars: tuple[str, ...] = ("step",)
     elementwise: bool = True
     iterate: Callable[[Tensor, State, Any], Tensor] | None = None
     torch_group: Mapping[str, Any] | None = None
+
+
+def with_numbers(state: State, rule: Rule) -> NewState:
+    """Return the state with its scalars, which live on the CPU, as Python floats.
+
+    A rule then spends Python arithmetic, not tensor operations, on powers of its decay rates.
+    """
+    return {name: v.item() if name in rule.scalars else v for name, v in state.items()}

@@ -27,7 +27,8 @@ from optlab.config import ConfigError
 from optlab.optim import checkpoint, groups
 from optlab.optim.checkpoint import in_working_precision
 from optlab.optim.groups import GradientOptions
-from optlab.optim.rule import Hyper, NewState, Rule, State
+from optlab.optim.regularizers import decay_step
+from optlab.optim.rule import Hyper, Rule, with_numbers
 
 
 class RuleOptimizer(Optimizer):
@@ -200,9 +201,11 @@ class RuleOptimizer(Optimizer):
                 self.state[param] = state
         if options.maximize:
             g = -g
-        if options.weight_decay:
+        if options.weight_decay and options.decoupled_weight_decay:
+            point = decay_step(point, hyper.lr, options.weight_decay)
+        elif options.weight_decay:
             g = g + options.weight_decay * point
-        new_param, new_state = self.rule.update(g, point, _with_float_step(state), hyper)
+        new_param, new_state = self.rule.update(g, point, with_numbers(state, self.rule), hyper)
         param.copy_(new_param)
         for name, value in new_state.items():
             state[name].fill_(value) if isinstance(value, float) else state[name].copy_(value)
@@ -212,7 +215,9 @@ class RuleOptimizer(Optimizer):
         state = self.state.get(param)
         if self.rule.iterate is None or not state:
             return param.detach().clone()
-        point = self.rule.iterate(in_working_precision(param), _with_float_step(state), hyper)
+        point = self.rule.iterate(
+            in_working_precision(param), with_numbers(state, self.rule), hyper
+        )
         return point.to(param.dtype)
 
     def _require_gradient_point(self, what: str) -> None:
@@ -221,16 +226,6 @@ class RuleOptimizer(Optimizer):
                 f"{what} inside at_iterate(): the parameters hold the evaluation point; "
                 "leave the with block first"
             )
-
-
-def _with_float_step(state: State) -> NewState:
-    """Return the state with its counter, which lives on the CPU, as a Python float.
-
-    A rule then spends Python arithmetic, not tensor operations, on powers of its decay rates.
-    """
-    if "step" in state:
-        return {**state, "step": state["step"].item()}
-    return dict(state)
 
 
 def _unchanged(value: Any, known: Any) -> bool:

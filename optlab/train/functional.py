@@ -8,13 +8,12 @@ Python numbers, so that bias corrections cost no kernel.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from optlab.optim.regularizers import Regularizer, is_weight
-from optlab.optim.rule import Hyper, Rule
+from optlab.optim.rule import Hyper, Rule, with_numbers
 from optlab.tasks.base import Split
 from optlab.train.objective import Objective
 from optlab.train.run import copy_into, copy_of
@@ -47,7 +46,7 @@ class FunctionalRun:
         self._gradient, self._grads = _gradient_views(blocks)
         self._weights = [_weight_mask(block) for block in blocks]
         self._flat = [_lay_flat(block) for block in blocks]
-        self._state = [_numbers(rule.init_state(flat, hyper)) for flat in self._flat]
+        self._state = [with_numbers(rule.init_state(flat, hyper), rule) for flat in self._flat]
 
     def step(self, rows: Tensor | None, lr_factor: float) -> list[Tensor]:
         """Make one update; see `Run.step`."""
@@ -146,10 +145,3 @@ def _weight_mask(block: list[nn.Parameter]) -> Tensor | bool:
         return is_weight(block[0])
     masks = [torch.full((p.numel(),), is_weight(p), device=p.device) for p in block]
     return torch.cat(masks)
-
-
-def _numbers(state: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: value.item() if isinstance(value, Tensor) and value.ndim == 0 else value
-        for name, value in state.items()
-    }

@@ -1,6 +1,7 @@
 """State dicts: exchange with torch's own classes, exact values, and what is refused."""
 
 import copy
+import inspect
 from functools import partial
 from typing import Any
 
@@ -33,7 +34,8 @@ def in_torch_form(make: Any) -> Any:
 def of_torch(make: Any) -> Any:
     """Return a function that makes torch's optimizer of the same method, with our defaults."""
     ours = make([nn.Parameter(torch.ones(1))]).defaults
-    shared = {name: value for name, value in ours.items() if name not in make.torch_form}
+    known = inspect.signature(make.torch_class).parameters.keys() - make.torch_form.keys()
+    shared = {name: value for name, value in ours.items() if name in known}
     return partial(make.torch_class, **{**shared, **(make.rule.torch_group or {})})
 
 
@@ -130,7 +132,6 @@ def load(into: Any, saved: Any) -> None:
     ("into", "saved", "message"),
     [
         (Adam, lambda p: torch.optim.Adam(p, amsgrad=True), "amsgrad=True"),
-        (Adam, torch.optim.AdamW, "decoupled_weight_decay=True"),
         (Adam, lambda p: Adam(p, bias_correction=False), "bias_correction=False"),
         (Adam, RMSprop, "no 'betas'"),
         (Adam, Adagrad, "no 'betas'"),

@@ -52,7 +52,7 @@ def test_signature_packs_betas() -> None:
     assert str(inspect.signature(Adam)).partition(", lr")[2] == (
         ": float = 0.001, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-08, *, "
         "eps_placement: Literal['outside', 'inside'] = 'outside', bias_correction: bool = True, "
-        "weight_decay: float = 0.0, maximize: bool = False)"
+        "weight_decay: float = 0.0, decoupled_weight_decay: bool = False, maximize: bool = False)"
     )
 
 

@@ -50,6 +50,18 @@ def test_ascent_still_decays() -> None:
 
 
 @every_class
+def test_decoupled_decay_shrinks_parameters_and_leaves_the_gradient(
+    make: type[RuleOptimizer],
+) -> None:
+    param, plain = nn.Parameter(torch.ones(3)), nn.Parameter(torch.full((3,), 0.75))
+    optimizer = make([param], lr=0.5, weight_decay=0.5, decoupled_weight_decay=True)
+    param.grad = plain.grad = random(3)
+    optimizer.step()
+    make([plain], lr=0.5).step()
+    assert torch.equal(param, plain)
+
+
+@every_class
 def test_tensor_learning_rate_equals_the_number(make: type[RuleOptimizer]) -> None:
     number, scalar, vector = network(), network(), network()
     train(number, make(number.parameters(), lr=0.25))

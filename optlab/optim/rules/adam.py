@@ -92,7 +92,7 @@ class Adam(RuleOptimizer):
         AdamHyper,
         init_state,
         update,
-        torch_group={"amsgrad": False, "decoupled_weight_decay": False},
+        torch_group={"amsgrad": False},
     )
     torch_class = torch.optim.Adam
     torch_form: ClassVar = {"eps_placement": "outside", "bias_correction": True}
