@@ -1,6 +1,7 @@
 """Optimizers: rules written once for one tensor, the drivers that apply them, and their company."""
 
 from optlab.optim.math import bias_correction, ema, ewma, root
+from optlab.optim.param_groups import no_decay_groups
 from optlab.optim.regularizers import (
     Regularizer,
     clip_by_norm,
@@ -12,27 +13,79 @@ from optlab.optim.regularizers import (
     penalty_gradient,
 )
 from optlab.optim.rule import Hyper, Rule
-from optlab.optim.rules import NAG, SGD, Adagrad, Adam, Momentum, RMSprop
-from optlab.optim.schedules import Constant, Cosine, Linear, Schedule, Step
+from optlab.optim.rules import (
+    LAMB,
+    NAG,
+    SGD,
+    SOAP,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Momentum,
+    Muon,
+    NAdam,
+    NAdamW,
+    RAdam,
+    RMSprop,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
+)
+from optlab.optim.schedules import (
+    WSD,
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    OneCycle,
+    Polynomial,
+    Schedule,
+    Step,
+)
 from optlab.optim.torch_optimizer import RuleOptimizer
+from optlab.optim.transformed import Transform, with_transforms
+from optlab.optim.transforms import averaged, cautious, lookahead
 
 __all__ = [
+    "LAMB",
     "NAG",
     "SGD",
+    "SOAP",
+    "WSD",
+    "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
+    "AdamW",
+    "Adamax",
     "Constant",
     "Cosine",
+    "Exponential",
     "Hyper",
     "Linear",
+    "Lion",
     "Momentum",
+    "Muon",
+    "NAdam",
+    "NAdamW",
+    "OneCycle",
+    "Polynomial",
+    "RAdam",
     "RMSprop",
     "Regularizer",
     "Rule",
     "RuleOptimizer",
     "Schedule",
+    "ScheduleFreeAdamW",
+    "ScheduleFreeSGD",
     "Step",
+    "Transform",
+    "averaged",
     "bias_correction",
+    "cautious",
     "clip_by_norm",
     "clip_by_value",
     "decay_step",
@@ -41,6 +94,9 @@ __all__ = [
     "is_weight",
     "l1_penalty",
     "l2_penalty",
+    "lookahead",
+    "no_decay_groups",
     "penalty_gradient",
     "root",
+    "with_transforms",
 ]

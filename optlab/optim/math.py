@@ -1,6 +1,6 @@
 """The small pieces that update rules are made of. Pure; every number may be a 0-d tensor."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -38,6 +38,55 @@ def as_float64(count: Any) -> Any:
     return count.double() if isinstance(count, Tensor) else count
 
 
+def larger(a: Any, b: Any) -> Any:
+    """Return the larger of two values, each a number or a tensor; numbers give a number."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return torch.maximum(a, b)
+    if isinstance(a, Tensor):
+        return a.clamp(min=b)
+    return b.clamp(min=a) if isinstance(b, Tensor) else max(a, b)
+
+
+def smaller(a: Any, b: Any) -> Any:
+    """Return the smaller of two values, each a number or a tensor; numbers give a number."""
+    return -larger(-a, -b)
+
+
+def choose(condition: Any, chosen: Any, other: Any) -> Any:
+    """Return ``chosen`` where a condition holds and ``other`` elsewhere.
+
+    The condition is a bool or a bool tensor; the values are numbers or tensors of one dtype.
+    """
+    if isinstance(condition, Tensor):
+        return torch.where(condition, chosen, other)
+    return chosen if condition else other
+
+
+def either(
+    condition: Any,
+    then: Callable[[], tuple[Tensor, ...]],
+    otherwise: Callable[[], tuple[Tensor, ...]],
+) -> tuple[Tensor, ...]:
+    """Return what one of two functions returns, for a condition on a number of a state.
+
+    Args:
+        condition: A bool, and only the chosen function runs; or a 0-d bool tensor, and both run,
+            whatever they cost, and every value is chosen from the two.
+        then: Gives the values where the condition holds.
+        otherwise: Gives as many values, of the same shapes and dtypes, where it does not.
+    """
+    if not isinstance(condition, Tensor):
+        return then() if condition else otherwise()
+    pairs = zip(then(), otherwise(), strict=True)
+    return tuple(torch.where(condition, a, b) for a, b in pairs)
+
+
+def norm(x: Tensor) -> Tensor:
+    """Return the Euclidean norm of all elements, 0-d, summed in the same order for any strides."""
+    length: Tensor = torch.linalg.vector_norm(x.contiguous())
+    return length
+
+
 def bias_correction(beta: Number, t: Number) -> Any:
     """Return ``1 - beta**t``, the sum of the weights in an average that began at zero.
 
@@ -51,6 +100,27 @@ def bias_correction(beta: Number, t: Number) -> Any:
     Source: Kingma and Ba (2015), section 3; course notes, rows OPT-30 and OPT-38.
     """
     return 1 - beta ** as_float64(t)
+
+
+def rectification(beta2: Number, t: Number) -> Any:
+    """Return RAdam's factor r in (0, 1], or 0 while the mean of squares has too few values.
+
+    Args:
+        beta2: Decay of the mean of squares, a number or a 0-d float64 tensor.
+        t: Values averaged so far, a number or a 0-d tensor of any real dtype.
+
+    Returns:
+        A float when both are numbers, otherwise a 0-d float64 tensor.
+
+    Source: Liu et al. (2020), Algorithm 2, with the bound of the authors' code: rho > 5.
+    """
+    t = as_float64(t)
+    longest = (1 + beta2) / (1 - beta2)  # 2 / (1 - beta2) - 1
+    length = longest - 2 * t * beta2**t / bias_correction(beta2, t)
+    # A tensor's formula is computed whether it is chosen or not: the bounds keep it real.
+    rho, top = larger(length, 5.0), larger(longest, 5.0)
+    r = ((rho - 4) * (rho - 2) * top / ((top - 4) * (top - 2) * rho)) ** 0.5
+    return choose(length > 5, r, 0.0)
 
 
 def root(

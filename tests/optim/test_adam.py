@@ -55,12 +55,13 @@ def test_two_steps_by_hand() -> None:
     assert_close(points.flatten(), np.array([-1.1, -1.1266337]), 1e-7)
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
 @pytest.mark.parametrize(
     ("betas", "eps", "weight_decay", "maximize"),
     list(itertools.product([(0.9, 0.999), (0.5, 0.9)], [1e-8, 1e-2], [0.0, 0.1], [False, True])),
 )
 def test_equals_torch(
-    betas: tuple[float, float], eps: float, weight_decay: float, maximize: bool
+    betas: tuple[float, float], eps: float, weight_decay: float, maximize: bool, amsgrad: bool
 ) -> None:
     grads = random_gradients()
     options = {
@@ -69,6 +70,7 @@ def test_equals_torch(
         "eps": eps,
         "weight_decay": weight_decay,
         "maximize": maximize,
+        "amsgrad": amsgrad,
     }
     assert_close(path(Adam, grads, **options), path(torch.optim.Adam, grads, **options), 1e-12)
 
@@ -112,6 +114,51 @@ def test_without_momentum_and_correction_is_rmsprop() -> None:
     assert_close(ours, path(RMSprop, grads, lr=0.01, alpha=0.9, eps=1e-8), 1e-12)
 
 
+def amsgrad_formula(grads: Array, w: Array, lr: float, b1: float, b2: float) -> Array:
+    """Reddi, Kale and Kumar (2018), Algorithm 2, at a constant rate."""
+    m, v, largest, points = np.zeros_like(w), np.zeros_like(w), np.zeros_like(w), []
+    for g in grads:
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        largest = np.maximum(largest, v)
+        w = w - lr * m / np.sqrt(largest)
+        points.append(w)
+    return np.array(points)
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.5), (0.99, 0.9)])
+def test_amsgrad_without_correction_is_the_formula_of_its_paper(
+    betas: tuple[float, float],
+) -> None:
+    grads = random_gradients()
+    expected = amsgrad_formula(grads.numpy(), start((4, 3)).numpy(), 0.1, *betas)
+    options = {"lr": 0.1, "betas": betas, "eps": 0.0, "bias_correction": False}
+    assert_close(path(Adam, grads, amsgrad=True, **options), expected, 1e-12)
+    assert not torch.equal(path(Adam, grads, **options), torch.as_tensor(expected))
+
+
+def test_amsgrad_never_forgets_a_large_gradient_and_adam_does() -> None:
+    # v is (1 - beta2) 100^2 = 1000 after the spike; amsgrad divides by its root from then on, Adam
+    # by a root that falls to 1, at 0.9 per step from 1000 - 1 downwards.
+    grads = torch.ones(40, 1, dtype=torch.float64)
+    grads[0] = 100.0
+    options = {"lr": 1.0, "betas": (0.0, 0.9), "eps": 0.0, "bias_correction": False}
+    largest, adam = (
+        -path(Adam, grads, amsgrad=on, **options).diff(dim=0).flatten() for on in (True, False)
+    )
+    t = torch.arange(1, 40, dtype=torch.float64)
+    assert_close(largest, torch.full_like(t, 1000**-0.5), 1e-12)
+    assert_close(adam, (1 + 999 * 0.9**t) ** -0.5, 1e-12)
+
+
+def test_amsgrad_takes_the_maximum_before_the_correction() -> None:
+    # As torch. Gradients 1 and 0.1, beta1 = 0, beta2 = 0.9: v is 0.1 and then 0.091; the second
+    # divisor is sqrt(0.1 / 0.19). With the correction first it would be 1.
+    grads = torch.tensor([[1.0], [0.1]], dtype=torch.float64)
+    points = path(Adam, grads, lr=1.0, betas=(0.0, 0.9), eps=0.0, amsgrad=True)
+    assert (points[0] - points[1]).item() == pytest.approx(0.1 / (0.1 / 0.19) ** 0.5, rel=1e-12)
+
+
 def test_beta_of_one_is_refused_by_name() -> None:
     with pytest.raises(
         ConfigError, match=r"beta2 must be in \[0, 1\), got 1.0 \(optimizer.beta2\)"
@@ -119,7 +166,10 @@ def test_beta_of_one_is_refused_by_name() -> None:
         Adam.rule.hyper(beta2=1.0)
 
 
-def test_keeps_two_numbers_per_parameter() -> None:
+@pytest.mark.parametrize(("amsgrad", "numbers"), [(False, 2), (True, 3)])
+def test_keeps_two_numbers_per_parameter_and_three_with_amsgrad(
+    amsgrad: bool, numbers: int
+) -> None:
     # Row OPT-33; the step counter is one number per tensor.
-    state = Adam.rule.init_state(torch.zeros(1000), Adam.rule.hyper())
-    assert sum(value.nbytes for value in state.values()) == 2 * 1000 * 4 + 4
+    state = Adam.rule.init_state(torch.zeros(1000), Adam.rule.hyper(amsgrad=amsgrad))
+    assert sum(value.nbytes for value in state.values()) == numbers * 1000 * 4 + 4

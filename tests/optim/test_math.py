@@ -4,6 +4,7 @@ import torch
 
 from optlab.config import ConfigError
 from optlab.optim import bias_correction, ema, ewma, root
+from optlab.optim.math import choose, either, larger, rectification, smaller
 
 TEMPERATURES = [43.0, 33.0, 25.5, 30.6]
 
@@ -78,6 +79,48 @@ def test_average_takes_numbers_and_tensors() -> None:
     assert average.dtype == torch.float32
 
 
+def test_larger_and_smaller_take_numbers_and_tensors_in_any_order() -> None:
+    one, two = torch.tensor(1.0), torch.tensor(2.0)
+    pairs = [(a, b) for x, y in ((1.0, one), (2.0, two)) for a in (x, y) for b in (1.5, one * 1.5)]
+    assert [float(larger(a, b)) for a, b in pairs] == [1.5] * 4 + [2.0] * 4
+    assert [float(smaller(b, a)) for a, b in pairs] == [1.0] * 4 + [1.5] * 4
+    assert isinstance(larger(1.0, 2.0), float)
+    assert larger(one, torch.ones(2, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_choice_may_depend_on_a_number_or_a_tensor() -> None:
+    value = torch.tensor([1.0, 2.0])
+    assert choose(True, value, 0.0) is value
+    assert choose(False, value, 0.0) == 0.0
+    assert choose(torch.tensor(True), value, 0.0).tolist() == [1.0, 2.0]
+    assert choose(torch.tensor(False), value, 0.0).tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("tensor_t", [False, True])
+@pytest.mark.parametrize("tensor_beta", [False, True])
+@pytest.mark.parametrize(
+    ("beta2", "t", "expected"),
+    [
+        # rho_inf = 19; rho = 19 - 12 * 0.531441 / 0.468559 = 5.38950 at t = 6, 4.6 at t = 5.
+        (0.9, 5, 0.0),
+        (0.9, 6, 0.255176806547),
+        # rho_inf = 4 and 2, where the formula divides by zero; 1, below the root's zero.
+        (0.6, 50, 0.0),
+        (1 / 3, 50, 0.0),
+        (0.0, 50, 0.0),
+    ],
+)
+def test_rectification_is_zero_until_five_values_are_in_the_mean(
+    beta2: float, t: int, expected: float, tensor_t: bool, tensor_beta: bool
+) -> None:
+    factor = rectification(
+        torch.tensor(beta2, dtype=torch.float64) if tensor_beta else beta2,
+        torch.tensor(float(t)) if tensor_t else t,
+    )
+    assert float(factor) == pytest.approx(expected, rel=1e-10)
+    assert isinstance(factor, torch.Tensor) == (tensor_t or tensor_beta)
+
+
 @pytest.mark.parametrize("correction", [None, 0.25])
 def test_root_puts_eps_where_it_is_told(correction: float | None) -> None:
     square = torch.tensor([4.0], dtype=torch.float64)
@@ -86,3 +129,25 @@ def test_root_puts_eps_where_it_is_told(correction: float | None) -> None:
     inside = root(square, 0.5, "inside", correction)
     assert outside.item() == pytest.approx(mean**0.5 + 0.5, rel=1e-15)
     assert inside.item() == pytest.approx((mean + 0.5) ** 0.5, rel=1e-15)
+
+
+def test_either_runs_only_the_branch_that_a_number_chooses() -> None:
+    def refuse() -> tuple[torch.Tensor, ...]:
+        raise AssertionError("not chosen")
+
+    ones = (torch.ones(2), torch.ones(1))
+    assert either(True, lambda: ones, refuse) is ones
+    assert either(False, refuse, lambda: ones) is ones
+
+
+def test_either_chooses_every_value_by_a_tensor_and_run_by_run() -> None:
+    def values(count: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        # The branch that is not chosen may hold nan.
+        return either(
+            count == 0, lambda: (count + 7, torch.ones(2)), lambda: (1 / count, torch.zeros(2) / 0)
+        )
+
+    first, second = torch.vmap(values)(torch.tensor([0.0, 2.0]))
+    assert first.tolist() == [7.0, 0.5]
+    assert second[0].tolist() == [1.0, 1.0]
+    assert second[1].isnan().all()
