@@ -38,12 +38,18 @@ class GradientOptions:
         decoupled_weight_decay: How they decay: ``weight_decay * param`` is added to the gradient
             (False), or the parameter is multiplied by ``1 - lr * weight_decay`` (True).
         maximize: Climb instead of descend: the gradient's sign is flipped before the decay.
+        capturable: Keep counters on the parameters' device, as tensors, so that a CUDA graph of a
+            step counts when it is replayed. A number such as lr must then be a tensor on that
+            device to be changed between replays.
+        fast: Update through compiled kernels: True or an error, False never, None where possible.
     """
 
     _: KW_ONLY
     weight_decay: NonNegative = 0.0
     decoupled_weight_decay: bool = False
     maximize: bool = False
+    capturable: bool = False
+    fast: bool | None = None
 
     def __post_init__(self) -> None:
         validate(self, "optimizer")

@@ -1,4 +1,4 @@
-"""Driver 1: a rule as a `torch.optim.Optimizer`, one tensor at a time.
+"""Driver 1: a rule as a `torch.optim.Optimizer`.
 
 What torch's own optimizers do, these do: parameter groups, named parameters, closures, hooks,
 schedulers, gradient scaling, state dicts. What differs, on purpose:
@@ -13,22 +13,27 @@ schedulers, gradient scaling, state dicts. What differs, on purpose:
 ``param.grad`` is only read. A parameter without a gradient is skipped and its counter waits.
 """
 
+import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from operator import is_
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.optimizer import ParamsT
+from torch.optim.optimizer import (
+    ParamsT,
+    _global_optimizer_post_hooks,
+    _global_optimizer_pre_hooks,
+)
 
 from optlab.config import ConfigError
 from optlab.optim import checkpoint, groups
-from optlab.optim.checkpoint import in_working_precision
+from optlab.optim.execution import Execution, evaluation_point
 from optlab.optim.groups import GradientOptions
-from optlab.optim.regularizers import decay_step
-from optlab.optim.rule import Hyper, Rule, with_numbers
+from optlab.optim.rule import Hyper, Rule
 
 
 class RuleOptimizer(Optimizer):
@@ -38,11 +43,16 @@ class RuleOptimizer(Optimizer):
         rule: The update that this class applies.
         torch_class: torch's own class of the same method, where there is one.
         torch_form: Values of the rule's bool and str fields at which the two are the same.
+        needs_full_rank: Why equal gradients up to rounding may give unequal steps; empty where they
+            do not (SOAP).
+        plain_steps: Steps that the method does not yet divide by the size of gradients (RAdam).
     """
 
     rule: ClassVar[Rule]
     torch_class: ClassVar[type[Optimizer] | None] = None
     torch_form: ClassVar[Mapping[str, Any]] = {}
+    needs_full_rank: ClassVar[str] = ""
+    plain_steps: ClassVar[int] = 0
     _at_iterate = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -55,6 +65,8 @@ class RuleOptimizer(Optimizer):
         signature = groups.signature_of(self.rule.hyper)
         defaults = groups.bind(type(self).__name__, signature, args, kwargs)
         self._known: dict[int, tuple[list[Any], Hyper, GradientOptions]] = {}
+        self._executions: dict[int, Execution] = {}
+        self._seen_states: list[dict[str, Any]] = []
         super().__init__(params, defaults)
 
     @classmethod
@@ -78,7 +90,6 @@ class RuleOptimizer(Optimizer):
             self.param_groups.pop()
             raise ConfigError(f"parameter group {len(self.param_groups)}: {error}") from None
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Update every parameter that has a gradient, once.
 
@@ -91,22 +102,44 @@ class RuleOptimizer(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         # Everything is checked before anything moves.
-        ready = [
-            (self._dense_gradients(group), *self._options(index))
-            for index, group in enumerate(self.param_groups)
-        ]
-        for pairs, hyper, options in ready:
-            for param, grad in pairs:
-                self._update(param, grad, hyper, options)
+        self._notice_new_states()
+        executions = [self._prepared(index) for index in range(len(self.param_groups))]
+        for execution in executions:
+            execution.run()
+        if len(self.state) != len(self._seen_states):
+            self._seen_states = list(self.state.values())
         return loss
 
+    @property
+    def eager_reasons(self) -> list[str]:
+        """Why each group was updated eagerly at the last step; empty where it was compiled."""
+        groups_ = range(len(self.param_groups))
+        return [self._executions[i].reason if i in self._executions else "" for i in groups_]
+
+    @staticmethod
+    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
+        """Wrap ``step`` for hooks and profilers, as torch does, but only where there are any.
+
+        torch's wrapper takes as long as the update of a small model.
+        """
+        observed = Optimizer.profile_hook_step(func)
+
+        @functools.wraps(func)
+        def step(self: RuleOptimizer, *args: Any, **kwargs: Any) -> Any:
+            if _is_observed(self):
+                return observed(self, *args, **kwargs)
+            return func(self, *args, **kwargs)
+
+        return step
+
+    @torch.no_grad()
     def iterates(self) -> list[Tensor]:
         """Return copies of the points at which the model is to be judged, in order of parameters.
 
         They are the parameters themselves, except for rules that take gradients elsewhere (NAG).
         """
         return [
-            self._iterate(param, self._options(index)[0])
+            evaluation_point(self.rule, param, self.state, *self._options(index))
             for index, group in enumerate(self.param_groups)
             for param in group["params"]
         ]
@@ -133,6 +166,7 @@ class RuleOptimizer(Optimizer):
         packed = super().state_dict()
         for group in packed["param_groups"]:
             checkpoint.add_torch_keys(group, self.rule, self.torch_form)
+            group.pop("fast")  # how, not what; torch's classes do not know it
         return packed
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -153,7 +187,7 @@ class RuleOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._known = {}
+        self._known, self._executions, self._seen_states = {}, {}, []
         # torch plants this key for its own classes; a later group would inherit it.
         self.defaults.pop("differentiable", None)
 
@@ -181,44 +215,21 @@ class RuleOptimizer(Optimizer):
             known = self._known[index] = (kept, *groups.read(self.rule.hyper, group))
         return known[1], known[2]
 
-    def _dense_gradients(self, group: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
-        """Return the parameters of a group that have a gradient, with it."""
-        pairs = [(param, param.grad) for param in group["params"] if param.grad is not None]
-        if any(grad.layout is not torch.strided for _, grad in pairs):
-            raise RuntimeError(
-                f"{type(self).__name__} does not support sparse gradients: build the layer with "
-                "sparse=False, or use torch.optim.SparseAdam for its parameters"
-            )
-        return pairs
+    def _notice_new_states(self) -> None:
+        """Look for states that a user put in the place of ours, or took away."""
+        states, seen = self.state.values(), self._seen_states
+        if len(states) != len(seen) or not all(map(is_, states, seen)):
+            for execution in self._executions.values():
+                execution.forget()
+            self._seen_states = list(states)
 
-    def _update(self, param: Tensor, grad: Tensor, hyper: Hyper, options: GradientOptions) -> None:
-        """Replace a parameter and its state by what the rule makes of them."""
-        point, g = in_working_precision(param), in_working_precision(grad)
-        state = self.state.get(param)
-        if not state:
-            state = self.rule.init_state(point, hyper)
-            if state:
-                self.state[param] = state
-        if options.maximize:
-            g = -g
-        if options.weight_decay and options.decoupled_weight_decay:
-            point = decay_step(point, hyper.lr, options.weight_decay)
-        elif options.weight_decay:
-            g = g + options.weight_decay * point
-        new_param, new_state = self.rule.update(g, point, with_numbers(state, self.rule), hyper)
-        param.copy_(new_param)
-        for name, value in new_state.items():
-            state[name].fill_(value) if isinstance(value, float) else state[name].copy_(value)
-
-    @torch.no_grad()
-    def _iterate(self, param: Tensor, hyper: Hyper) -> Tensor:
-        state = self.state.get(param)
-        if self.rule.iterate is None or not state:
-            return param.detach().clone()
-        point = self.rule.iterate(
-            in_working_precision(param), with_numbers(state, self.rule), hyper
-        )
-        return point.to(param.dtype)
+    def _prepared(self, index: int) -> Execution:
+        execution = self._executions.get(index)
+        if execution is None:
+            execution = self._executions[index] = Execution(type(self).__name__, self.rule)
+        params = self.param_groups[index]["params"]
+        execution.prepare(params, self.state, *self._options(index))
+        return execution
 
     def _require_gradient_point(self, what: str) -> None:
         if self._at_iterate:
@@ -226,6 +237,17 @@ class RuleOptimizer(Optimizer):
                 f"{what} inside at_iterate(): the parameters hold the evaluation point; "
                 "leave the with block first"
             )
+
+
+def _is_observed(optimizer: Optimizer) -> bool:
+    """Return whether anything watches steps: hooks of this optimizer, of all, or a profiler."""
+    return bool(
+        optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        or _global_optimizer_pre_hooks
+        or _global_optimizer_post_hooks
+        or torch._C._autograd._profiler_enabled()
+    )
 
 
 def _unchanged(value: Any, known: Any) -> bool:

@@ -1,9 +1,8 @@
 """One run of an optlab rule, eagerly and in place: the pieces of `optlab.train.step`, quicker.
 
 The parameters are views of one flat tensor and their gradients of another, into which backward
-accumulates; the rule updates them as one tensor: ten small operations a step instead of ten per
-parameter, no `functional_call`, no optimizer object. Scalars of the state (the step counter) are
-Python numbers, so that bias corrections cost no kernel.
+accumulates; the rule updates them as one tensor, through its compiled kernel where there is one
+(`optlab.optim.execution`): no `functional_call`, no optimizer object.
 """
 
 from collections.abc import Iterator
@@ -12,12 +11,17 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from optlab.optim.execution import Execution
+from optlab.optim.groups import GradientOptions
 from optlab.optim.regularizers import Regularizer, is_weight
 from optlab.optim.rule import Hyper, Rule, with_numbers
 from optlab.tasks.base import Split
 from optlab.train.objective import Objective
 from optlab.train.run import copy_into, copy_of
 from optlab.train.step import decayed, regularized
+
+#: What a regularizer does to gradients and parameters is done before the rule sees them.
+AS_THEY_ARE = GradientOptions()
 
 
 class FunctionalRun:
@@ -46,7 +50,8 @@ class FunctionalRun:
         self._gradient, self._grads = _gradient_views(blocks)
         self._weights = [_weight_mask(block) for block in blocks]
         self._flat = [_lay_flat(block) for block in blocks]
-        self._state = [with_numbers(rule.init_state(flat, hyper), rule) for flat in self._flat]
+        self._states = {flat: rule.init_state(flat, hyper) for flat in self._flat}
+        self._execution = Execution("the functional engine", rule)
 
     def step(self, rows: Tensor | None, lr_factor: float) -> list[Tensor]:
         """Make one update; see `Run.step`."""
@@ -74,9 +79,12 @@ class FunctionalRun:
             grads = regularized(grads, params, weights, regularizer, len(self._data))
             pairs = zip(params, weights, strict=True)
             params = [decayed(p, weight, hyper.lr, regularizer) for p, weight in pairs]
-        for i, flat in enumerate(self._flat):
-            new, self._state[i] = self.rule.update(grads[i], params[i], self._state[i], hyper)
-            flat.copy_(new)
+        for flat, grad, param in zip(self._flat, grads, params, strict=True):
+            flat.grad = grad
+            if param is not flat:
+                flat.copy_(param)
+        self._execution.prepare(self._flat, self._states, hyper, AS_THEY_ARE)
+        self._execution.run()
 
     @contextmanager
     def at_iterate(self) -> Iterator[None]:
@@ -86,8 +94,9 @@ class FunctionalRun:
             return
         here = [flat.clone() for flat in self._flat]
         with torch.no_grad():
-            for flat, state in zip(self._flat, self._state, strict=True):
-                flat.copy_(self.rule.iterate(flat, state, self._last_hyper))
+            for flat, state in self._states.items():
+                numbers = with_numbers(state, self.rule)
+                flat.copy_(self.rule.iterate(flat, numbers, self._last_hyper))
         try:
             yield
         finally:

@@ -1,0 +1,145 @@
+"""How one parameter group is updated: through compiled kernels where they apply, else eagerly.
+
+Both ways apply the same function (`optlab.optim.apply.updated`) and give the same bits; the eager
+one takes any tensor, on any device, one at a time.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from optlab.config import ConfigError
+from optlab.optim.apply import in_working_precision, updated
+from optlab.optim.fast import CompiledGroup, NotCompiled
+from optlab.optim.fast.group import States, has_state
+from optlab.optim.fast.kernel import numbers_of, program_key
+from optlab.optim.groups import GradientOptions
+from optlab.optim.rule import Hyper, Rule, with_numbers
+
+
+class Execution:
+    """The updates of one group, step after step.
+
+    Attributes:
+        reason: Why the group is updated eagerly; empty where it is compiled.
+    """
+
+    def __init__(self, name: str, rule: Rule) -> None:
+        self.reason = ""
+        self._name, self._rule = name, rule
+        self._compiled: CompiledGroup | None = None
+        self._program: Any = None
+
+    def prepare(
+        self, params: Sequence[Tensor], states: States, hyper: Hyper, options: GradientOptions
+    ) -> None:
+        """Find what there is to update, and refuse what cannot be; nothing moves yet.
+
+        Raises:
+            RuntimeError: For a sparse gradient.
+            ConfigError: When ``options.fast`` asks for kernels that cannot be had.
+        """
+        if self._program is None or hyper is not self._hyper or options is not self._options:
+            self._read(hyper, options)
+        self._states = states
+        compiling = torch.compiler.is_compiling()
+        if not compiling:
+            self._choose(params)
+        if compiling or self._compiled is None:
+            self._left = [p for p in params if p.grad is not None]
+        else:
+            self._left = self._compiled.gather()
+        if any(p.grad is not None and p.grad.layout is not torch.strided for p in self._left):
+            raise RuntimeError(
+                f"{self._name} does not support sparse gradients: build the layer with "
+                "sparse=False, or use torch.optim.SparseAdam for its parameters"
+            )
+
+    def run(self) -> None:
+        """Update every parameter that has a gradient, once."""
+        hyper, options = self._hyper, self._options
+        if self._compiled is not None and not torch.compiler.is_compiling():
+            self._compiled.step(numbers_of(hyper, options) if self._varies else self._numbers)
+        if self._left:
+            with torch.no_grad():
+                for param in self._left:
+                    eager_step(self._rule, param, self._states, hyper, options)
+
+    def _read(self, hyper: Hyper, options: GradientOptions) -> None:
+        """Take over options that are new since the last step."""
+        self._hyper, self._options = hyper, options
+        entries = tuple(self._rule.init_state(torch.empty(0), hyper))
+        program = (program_key(hyper, options), entries, options.fast)
+        if program != self._program:
+            self._program, self._compiled, self.reason = program, None, ""
+        self._varies = any(isinstance(value, Tensor) for value in vars(hyper).values())
+        self._numbers = [] if self._varies else numbers_of(hyper, options)
+
+    def forget(self) -> None:
+        """Look at the states again: some were replaced."""
+        self._compiled = None
+
+    @torch.no_grad()
+    def _choose(self, params: Sequence[Tensor]) -> None:
+        """Keep or renew the kernels."""
+        if self.reason or (self._compiled is not None and self._compiled.is_current(params)):
+            return
+        hyper, options = self._hyper, self._options
+        try:
+            _refuse(options)
+            self._compiled = CompiledGroup(self._rule, params, self._states, hyper, options)
+        except NotCompiled as reason:
+            if options.fast:
+                raise ConfigError(f"fast=True is not possible: {reason} (optimizer.fast)") from None
+            self._compiled, self.reason = None, str(reason)
+
+
+def eager_step(
+    rule: Rule, param: Tensor, states: States, hyper: Hyper, options: GradientOptions
+) -> None:
+    """Replace a parameter and its state by what the rule makes of them."""
+    if param.grad is None:
+        return
+    if not states.get(param):
+        has_state(rule, param, states, hyper, options)
+    state = states.get(param, {})
+    numbers = state if options.capturable else with_numbers(state, rule)
+    values = with_cpu_numbers(hyper)
+    new_param, new_state = updated(rule, param.grad, param, numbers, values, options)
+    param.copy_(new_param)
+    for name, value in new_state.items():
+        if name not in state:  # an entry that an option asks for only now
+            state[name] = torch.zeros_like(in_working_precision(param.detach()))
+        state[name].fill_(value) if isinstance(value, float) else state[name].copy_(value)
+
+
+def evaluation_point(
+    rule: Rule, param: Tensor, states: States, hyper: Hyper, options: GradientOptions
+) -> Tensor:
+    """Return a copy of the point at which the model is judged: the rule's iterate."""
+    state = states.get(param)
+    if rule.iterate is None or not state:
+        return param.detach().clone()
+    numbers = state if options.capturable else with_numbers(state, rule)
+    point = rule.iterate(in_working_precision(param.detach()), numbers, with_cpu_numbers(hyper))
+    return point.to(param.dtype)
+
+
+def with_cpu_numbers(hyper: Hyper) -> Hyper:
+    """Return hyperparameters with tensors on the CPU replaced by their values.
+
+    Rules then compute with Python's float64, whatever the tensor's dtype; a tensor on another
+    device stays, because asking for its value would wait for that device.
+    """
+    values = {name: value for name, value in vars(hyper).items() if isinstance(value, Tensor)}
+    known = {name: v.item() for name, v in values.items() if v.device.type == "cpu"}
+    return hyper.with_values(**known) if known else hyper
+
+
+def _refuse(options: GradientOptions) -> None:
+    if options.fast is False:
+        raise NotCompiled("fast=False")
+    if options.capturable:
+        raise NotCompiled("capturable=True: counters stay on the device")

@@ -1,0 +1,96 @@
+// Where the numbers of an optimizer's tensors are, looked up anew before every step.
+//
+// Users replace parameters' data, gradients and dtypes between steps in ways that Python does not
+// see, so nothing about a tensor is remembered but the tensor itself. A row of the table is filled
+// only where gradient, parameter and state have the same shape and strides and the expected dtypes,
+// lie on the CPU and fill their memory; any other tensor is left to the eager update.
+
+#include <ATen/core/TensorBase.h>
+#include <c10/core/TensorImpl.h>
+#include <cstdint>
+
+using c10::TensorImpl;
+
+static const c10::DispatchKeySet special({
+    c10::DispatchKey::Python, c10::DispatchKey::Conjugate, c10::DispatchKey::Negative,
+    c10::DispatchKey::ZeroTensor, c10::DispatchKey::FuncTorchGradWrapper,
+    c10::DispatchKey::FuncTorchBatched, c10::DispatchKey::Functionalize});
+
+static bool plain(const TensorImpl* t, int64_t dtype) {
+    return t->device_type() == c10::DeviceType::CPU && t->layout() == c10::kStrided &&
+           !t->key_set().has_any(special) && t->has_storage() &&
+           static_cast<int64_t>(c10::typeMetaToScalarType(t->dtype())) == dtype;
+}
+
+static bool alike(const TensorImpl* a, const TensorImpl* b) {
+    const auto sizes = a->sizes();
+    if (sizes != b->sizes()) return false;
+    const auto left = a->strides(), right = b->strides();
+    for (size_t i = 0; i < sizes.size(); i++)
+        if (sizes[i] > 1 && left[i] != right[i]) return false;
+    return true;
+}
+
+static void wrote(TensorImpl* t) {
+    if (!t->is_inference()) t->bump_version();
+}
+
+// Fills a row and returns true, or returns false for tensors that no kernel can take.
+static bool fill(TensorImpl* param, TensorImpl* grad, TensorImpl* const* state, int64_t scalars,
+                 int64_t entries, const int64_t* dtypes, void** row) try {
+    const int64_t* rest = dtypes + scalars;
+    if (!plain(grad, rest[0]) || !plain(param, rest[1]) || !alike(grad, param) ||
+        !param->is_non_overlapping_and_dense())
+        return false;
+    for (int64_t i = 0; i < scalars; i++) {
+        if (!plain(state[i], dtypes[i]) || state[i]->numel() != 1) return false;
+        row[i] = state[i]->mutable_data();
+    }
+    for (int64_t i = scalars; i < entries; i++) {
+        if (!plain(state[i], rest[2 + i - scalars]) || !alike(state[i], param)) return false;
+        row[i + 2] = state[i]->mutable_data();
+    }
+    row[scalars] = const_cast<void*>(grad->data());
+    row[scalars + 1] = param->mutable_data();
+    return true;
+} catch (...) {
+    return false;  // a tensor whose memory may not be looked at
+}
+
+// Fills one row per tensor that has a gradient and can be updated by a kernel.
+//
+//   count     tensors
+//   scalars   0-d entries of a state; they come first in `states` and in a row
+//   entries   all entries of a state
+//   params    `count` tensors; their gradients are read
+//   states    `count` x `entries` tensors
+//   dtypes    expected: scalars, gradient, parameter, rest of the state
+//   sizes     out: elements of each row's tensor
+//   rows      out: pointers to scalars, gradient, parameter, rest of the state
+//   others    out: numbers of the tensors that have a gradient but are not as expected
+//   found     out: how many of those
+//
+// The version counters of what a kernel will write are advanced, so that autograd notices a backward
+// pass through values that are gone. Returns the number of rows.
+extern "C" int64_t optlab_gather(int64_t count, int64_t scalars, int64_t entries,
+                                 TensorImpl* const* params, TensorImpl* const* states,
+                                 const int64_t* dtypes, int64_t* sizes, void** rows,
+                                 int64_t* others, int64_t* found) {
+    int64_t filled = 0;
+    *found = 0;
+    for (int64_t k = 0; k < count; k++) {
+        TensorImpl* const param = params[k];
+        const auto& grad = reinterpret_cast<const at::TensorBase&>(param->grad());
+        if (!grad.defined()) continue;
+        TensorImpl* const* state = states + k * entries;
+        if (!fill(param, grad.unsafeGetTensorImpl(), state, scalars, entries, dtypes,
+                  rows + filled * (entries + 2))) {
+            others[(*found)++] = k;
+            continue;
+        }
+        wrote(param);
+        for (int64_t i = 0; i < entries; i++) wrote(state[i]);
+        sizes[filled++] = param->numel();
+    }
+    return filled;
+}

@@ -1,0 +1,223 @@
+"""When kernels are used, when not and why, and that a user sees no difference but time."""
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import lr_scheduler
+
+from optlab.config import ConfigError
+from optlab.optim import SGD, Adam, RuleOptimizer
+from optlab.optim.fast import CompiledGroup, compiler, group, kernel
+from optlab.optim.fast.compiler import NoCompiler
+from optlab.registry import optimizers
+from tests.optim.networks import network, random, train
+
+CLASSES = {make: pytest.param(make, id=name) for name, make in optimizers.items()}
+every_elementwise_class = pytest.mark.parametrize(
+    "make", [case for make, case in CLASSES.items() if make.rule.elementwise]
+)
+
+
+def ready(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> list[nn.Parameter]:
+    params = [nn.Parameter(random(*shape, seed=i).to(dtype)) for i, shape in enumerate(shapes)]
+    for index, param in enumerate(params):
+        param.grad = random(*param.shape, seed=50 + index).to(dtype)
+    return params
+
+
+@every_elementwise_class
+def test_elementwise_rules_are_compiled(make: type[RuleOptimizer]) -> None:
+    for dtype in (torch.float16, torch.bfloat16, torch.float32, torch.float64):
+        optimizer = make(ready((3,), (), dtype=dtype), fast=True)
+        optimizer.step()
+        assert optimizer.eager_reasons == [""]
+
+
+def test_each_group_says_why_it_is_eager() -> None:
+    first, second, third = ready((3,), (4,), (5,))
+    groups = [
+        {"params": first},
+        {"params": second, "fast": False},
+        {"params": third, "capturable": True},
+    ]
+    optimizer = Adam(groups)
+    optimizer.step()
+    compiled, forbidden, capturable = optimizer.eager_reasons
+    assert (compiled, forbidden) == ("", "fast=False")
+    assert capturable.startswith("capturable=True")
+
+
+def without_compiler(patch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise NoCompiler("no compiler on PATH")
+
+    patch.setattr(group, "gatherer", refuse)
+
+
+def test_without_a_compiler_the_update_is_eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_compiler(monkeypatch)
+    params, same = ready((3, 2), ()), ready((3, 2), ())
+    optimizer, eager = SGD(params, lr=0.5), SGD(same, lr=0.5, fast=False)
+    optimizer.step()
+    eager.step()
+    assert optimizer.eager_reasons == ["no compiler on PATH"]
+    assert all(map(torch.equal, params, same))
+
+
+def test_fast_asked_for_and_not_possible_is_an_error_before_anything_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    without_compiler(monkeypatch)
+    (param,) = ready((3,))
+    before = param.detach().clone()
+    with pytest.raises(ConfigError, match=r"fast=True is not possible: no compiler on PATH"):
+        SGD([param], fast=True).step()
+    assert torch.equal(param, before)
+
+
+def test_parameters_that_are_not_on_the_cpu_are_eager() -> None:
+    param = nn.Parameter(torch.ones(3, device="meta"))
+    param.grad = torch.ones(3, device="meta")
+    optimizer = SGD([param])
+    optimizer.step()
+    assert optimizer.eager_reasons == ["kernels are for tensors on the CPU, these are on meta"]
+
+
+def test_a_schedule_compiles_nothing_and_looks_for_nothing_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    optimizer = Adam(ready((3,), (4, 2)), lr=0.1)
+    optimizer.step()
+    made: list[Any] = []
+    for owner, name in ((kernel, "record"), (compiler, "_compile"), (CompiledGroup, "__init__")):
+        monkeypatch.setattr(owner, name, lambda *_, name=name: made.append(name))
+    schedule = lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=30)  # moves betas too
+    for _ in range(20):
+        optimizer.step()
+        schedule.step()
+    optimizer.param_groups[0]["eps"] = 0.5
+    optimizer.step()
+    assert made == []
+
+
+@pytest.mark.parametrize("lr", [0.25, torch.tensor(0.25), torch.tensor([0.25]).double()])
+def test_tensor_and_number_give_the_same_bits(lr: Any) -> None:
+    results = []
+    for chosen, fast in ((0.25, False), (lr, False), (lr, None)):
+        params = ready((40,))
+        optimizer = SGD(params, lr=chosen, fast=fast)
+        for _ in range(3):
+            optimizer.step()
+        results.append(params[0])
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+def test_threads_do_not_change_a_bit() -> None:
+    shapes = [(100_003,), (7,), (50_001,), (), (0,), (200, 333)]
+    results = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            params = ready(*shapes)
+            optimizer = Adam(params)
+            for _ in range(2):
+                optimizer.step()
+            results.append(params)
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(map(torch.equal, results[0], other))
+
+
+def test_autograd_notices_that_a_kernel_wrote() -> None:
+    model, x = network(), random(8, 4).requires_grad_()
+    optimizer = SGD(model.parameters(), fast=True)
+    loss = model(x).square().mean()
+    loss.backward(retain_graph=True)
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("fast", [False, None])
+def test_profilers_see_the_step(fast: bool | None) -> None:
+    model = network()
+    optimizer = SGD(model.parameters(), fast=fast)
+    train(model, optimizer, steps=1)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        optimizer.step()
+    assert "Optimizer.step#SGD.step" in {event.key for event in profile.key_averages()}
+
+
+def test_global_hooks_run() -> None:
+    from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    seen: list[Any] = []
+    handle = register_optimizer_step_post_hook(lambda optimizer, *_: seen.append(optimizer))
+    try:
+        optimizer = SGD(ready((3,)))
+        optimizer.step()
+    finally:
+        handle.remove()
+    assert seen == [optimizer]
+
+
+def test_swapped_tensors_are_found_again() -> None:
+    (param,), (other,) = ready((3,)), ready((3,))
+    optimizer, expected = SGD([param], lr=0.5, fast=True), SGD([other], lr=0.5, fast=False)
+    optimizer.step()
+    expected.step()
+    param.grad = other.grad = None
+    new = nn.Parameter(torch.full((3,), 7.0))
+    other.data.fill_(7.0)
+    torch.utils.swap_tensors(param, new)
+    del new
+    param.grad, other.grad = torch.ones(3), torch.ones(3)
+    optimizer.step()
+    expected.step()
+    assert torch.equal(param, other)
+
+
+def test_the_choice_survives_copies_and_is_not_saved() -> None:
+    optimizer = SGD(ready((3,)), fast=False)
+    twin = copy.deepcopy(optimizer)
+    twin.step()
+    assert twin.eager_reasons == ["fast=False"]
+    assert "fast" not in optimizer.state_dict()["param_groups"][0]
+    other = SGD(ready((3,)))
+    other.load_state_dict(optimizer.state_dict())
+    other.step()
+    assert other.eager_reasons == [""]
+
+
+def test_capturable_counters_are_tensors_on_the_device() -> None:
+    params, plain = ready((3, 2)), ready((3, 2))
+    optimizer, reference = Adam(params, capturable=True), Adam(plain, fast=False)
+    for _ in range(4):
+        optimizer.step()
+        reference.step()
+    # Powers of beta by torch's pow and by Python's differ in the last bit of float64.
+    torch.testing.assert_close(params, plain, rtol=1e-6, atol=1e-7)
+    assert optimizer.state[params[0]]["step"].item() == 4.0
+
+
+def test_a_capturable_step_asks_no_tensor_for_its_value() -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class NoValues(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            assert "_local_scalar_dense" not in str(func)
+            return func(*args, **(kwargs or {}))
+
+    for make in {make: None for _, make in optimizers.items()}:
+        optimizer = make(ready((4, 3), (3,)), capturable=True)
+        optimizer.step()
+        with NoValues():
+            optimizer.step()
