@@ -86,4 +86,7 @@ class LoggerConfig:
 NAMED_SECTIONS = ("task", "model", "norm", "activation", "init", "loss", "optimizer", "schedule")
 
 #: Every other top-level key of a run's configuration.
-OTHER_KEYS = ("regularizer", "trainer", "diagnostics", "logger", "seed", "device", "plugins")
+OTHER_KEYS = (
+    *("transform", "regularizer", "trainer", "diagnostics", "logger"),
+    *("seed", "device", "plugins"),
+)

@@ -30,7 +30,7 @@ from optlab.sweep.job import JOB_COUNT, run_job
 from optlab.sweep.refusal import FolderTakenError, SweepRefused
 
 CONFIG_PATH = "pkg://optlab.configs"
-SECTIONS = (*NAMED_SECTIONS, "regularizer", "trainer", "diagnostics", "logger")
+SECTIONS = (*NAMED_SECTIONS, "transform", "regularizer", "trainer", "diagnostics", "logger")
 VALUED_FLAGS = {
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),

@@ -16,7 +16,7 @@ from optlab.config.schema import NAMED_SECTIONS
 from tests.sweep.composing import configuration, differing, observe
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-CHOICE_GROUPS = ["regularizer", *(name for name in NAMED_SECTIONS if name != "task")]
+CHOICE_GROUPS = ["regularizer", "transform", *(name for name in NAMED_SECTIONS if name != "task")]
 #: Options of these act in the job, outside `build`: see test_wiring_of_runs.py.
 OF_THE_JOB = {"trainer.threads"}
 
@@ -40,6 +40,17 @@ EFFECTS = {
     "schedule.final": (0.5, "end"),
     "schedule.decay": (0.5, "end"),
     "schedule.every": (0.6, "end"),
+    "schedule.power": (0.5, "end"),
+    "schedule.cooldown": (0.6, "end"),
+    "schedule.initial": (0.5, "end"),
+    "wsd.shape": ("sqrt", "end"),
+    "one_cycle.shape": ("linear", "end"),
+    "transform.cautious": (True, "end"),
+    "cautious.cautious": (False, "end"),
+    "transform.lookahead_steps": (3, "end"),
+    "transform.lookahead_alpha": (0.9, "end", "transform.lookahead_steps=4"),
+    "transform.ema": (0.5, "end"),
+    "transform.ema_bias_correction": (False, "end", "transform.ema=0.9"),
     "regularizer.l1": (30.0, "end"),
     "regularizer.l2": (30.0, "end"),
     "regularizer.decay": (9.0, "end"),
@@ -72,12 +83,43 @@ EFFECTS = {
     "optimizer.initial_accumulator_value": (1.0, "end"),
     "optimizer.momentum": (0.1, "end"),
     # A constant rate may stand on either side of the velocity.
-    "optimizer.lr_in_buffer": (False, "end", "schedule=linear", "optimizer.lr=0.1"),
+    "optimizer.lr_in_buffer": (False, "end", "schedule=linear"),
     "optimizer.target": ("torch.optim.SGD", "end"),
+    "optimizer.weight_decay": (1.0, "end"),
+    "optimizer.amsgrad": (True, "end", "optimizer.beta2=0.5"),
+    "amsgrad.amsgrad": (False, "end", "optimizer.beta2=0.5"),
+    "optimizer.centered": (True, "end"),
+    "optimizer.rho": (0.5, "end"),
+    "optimizer.momentum_decay": (0.5, "end"),
+    "optimizer.beta2_decay": (-0.1, "end"),
+    "optimizer.eps1": (1.0, "end"),
+    "optimizer.eps2": (1.0, "end"),
+    "optimizer.d": (9.0, "end"),
+    "optimizer.always_adapt": (False, "end", "optimizer.weight_decay=0"),
+    "optimizer.warmup_steps": (5.0, "end"),
+    "optimizer.r": (2.0, "end"),
+    # Powers of a constant rate weigh all points alike.
+    "optimizer.weight_lr_power": (0.0, "end", "optimizer.warmup_steps=5"),
+    "optimizer.shampoo_beta": (0.5, "end", "optimizer.precondition_frequency=1"),
+    "optimizer.precondition_frequency": (2, "end"),
+    "optimizer.max_precond_dim": (0, "end"),
+    "optimizer.nesterov": (False, "end"),
+    "optimizer.ns_a": (2.0, "end"),
+    "optimizer.ns_b": (-4.5, "end"),
+    "optimizer.ns_c": (0.5, "end"),
+    "optimizer.ns_steps": (1, "end"),
+    "optimizer.adjust_lr_fn": ("match_rms_adamw", "end"),
+    "optimizer.ns_dtype": ("bfloat16", "end"),
+    "optimizer.orthogonalize": (False, "end"),
+    "optimizer.adamw_lr_ratio": (9.0, "end"),
+    "optimizer.adamw_beta1": (0.5, "end"),
+    "optimizer.adamw_beta2": (0.5, "end"),
 }
 #: What a choice goes with: other overrides, or the task.
 PARTNERS = {
     "regularizer": ("optimizer.lr=0.1",),
+    "schedule": ("optimizer.lr=0.1",),
+    "optimizer": ("optimizer.lr=0.1",),
     "loss": ("task.centers=2",),
     "loss=objective": {"task": "quadratic"},
     "model=perceptron": ("loss=bce", "task.centers=2"),
@@ -165,3 +207,13 @@ def test_every_engine_gets_the_schedule_and_the_regularizer(engine):
     ]  # fmt: skip
     ours = observe(configuration("optimizer=minibatch_gd", *both))
     assert differing(ours, observe(configuration(*engine, *both))) == {"engine"}
+
+
+def test_both_engines_get_the_transform():
+    all_of_it = [
+        "transform.cautious=true", "transform.lookahead_steps=5", "transform.ema=0.9",
+        "optimizer=nag", "optimizer.lr=0.1", "trainer.dtype=float64",
+    ]  # fmt: skip
+    ours = observe(configuration(*all_of_it))
+    theirs = observe(configuration(*all_of_it, "trainer.engine=plain"))
+    assert differing(ours, theirs) == {"engine"}
