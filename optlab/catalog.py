@@ -17,6 +17,7 @@ from optlab.results import flatten
 
 CONFIGS = "optlab.configs"
 IRREGULAR = {"diagnostics": "diagnostics", "loss": "losses"}  # other plurals end in "s"
+GLOBAL = "# @package _global_"  # the first line of a file that sets several groups
 SYNONYMS = {"initializer": "init", "initializers": "init"}
 
 
@@ -48,22 +49,51 @@ def catalog(group: str | None = None) -> str:
     defaults = groups()
     if group is None:
         return "\n\n".join(_section(name, default) for name, default in defaults.items())
-    known = {plural(name): name for name in defaults} | {name: name for name in defaults} | SYNONYMS
+    return _section(resolve(group), defaults[resolve(group)])
+
+
+def resolve(group: str) -> str:
+    """Return the folder's name of a group given in the singular or the plural.
+
+    Raises:
+        ConfigError: For an unknown group.
+    """
+    names = groups()
+    known = {plural(name): name for name in names} | {name: name for name in names} | SYNONYMS
     if group not in known:
-        raise unknown_name("group", group, map(plural, defaults))
-    return _section(known[group], defaults[known[group]])
+        raise unknown_name("group", group, map(plural, names))
+    return known[group]
+
+
+def entry(group: str, name: str, width: int = 0) -> str:
+    """Return one choice of a group: what it is and, below, its options with their defaults.
+
+    Raises:
+        ConfigError: For an unknown name.
+    """
+    found = choices(group)
+    if name not in found:
+        raise unknown_name(group, name, found)
+    text = found[name].read_text("utf-8")
+    options = " ".join(f"{key}={value}" for key, value in _options(group, text))
+    width = width or len(name)
+    lines = [f"  {name:<{width}}  {_summary(text)}"]
+    lines += [f"  {'':<{width}}  {options}"] if options else []
+    return "\n".join(lines)
+
+
+def configured(group: str, name: str) -> str:
+    """Return the registered name that a choice configures: its own, but for presets."""
+    text = choices(group)[name].read_text("utf-8")
+    config: dict[str, Any] = yaml.safe_load(text) or {}
+    own = config.get(group, {}) if text.startswith(GLOBAL) else config
+    return str(own.get("name", name))
 
 
 def _section(group: str, default: str) -> str:
-    found = choices(group)
-    width = max(map(len, found))
-    lines = [f"{group}=  (default {default})"]
-    for name, file in found.items():
-        text = file.read_text("utf-8")
-        options = " ".join(f"{key}={value}" for key, value in _options(group, text))
-        lines.append(f"  {name:<{width}}  {_summary(text)}")
-        lines += [f"  {'':<{width}}  {options}"] if options else []
-    return "\n".join(lines)
+    width = max(map(len, choices(group)))
+    lines = (entry(group, name, width) for name in choices(group))
+    return "\n".join([f"{group}=  (default {default})", *lines])
 
 
 def _summary(text: str) -> str:
@@ -76,7 +106,7 @@ def _options(group: str, text: str) -> Iterator[tuple[str, str]]:
     """Yield keys and values: of the group's own block by short names, of others in full."""
     config: dict[str, Any] = yaml.safe_load(text) or {}
     overridden = config.pop("defaults", [])
-    if text.startswith("# @package _global_"):
+    if text.startswith(GLOBAL):
         own = config.pop(group, {})
     else:
         own, config = config, {}

@@ -1,4 +1,4 @@
-"""The command line: ``optlab train | sweep | report | board | list``. No logic, no torch."""
+"""The command line: ``optlab train | sweep | report | board | list | show | check``. No logic."""
 
 import io
 import os
@@ -23,6 +23,8 @@ how much?
   optlab report DIR                ranking, table and figure of the runs below DIR
   optlab board DIR                 TensorBoard on DIR
   optlab list [GROUP]              what can be chosen: optimizers, tasks, activations ...
+  optlab show GROUP NAME           one choice in full: equations, options, source, differences
+  optlab check MODULE [NAME]       an optimizer of your own (or NAME: adam) against the contract
 
 Examples:
   optlab train optimizer=adam init=he_normal activation=relu task=digits
@@ -152,6 +154,29 @@ def list_choices(arguments: list[str]) -> int:
     return 0
 
 
+def show(arguments: list[str]) -> int:
+    """``optlab show GROUP NAME``."""
+    from optlab.manual import page
+
+    if len(arguments) != 2:
+        raise ConfigError("give a group and a name: optlab show optimizer adam")
+    print(page(*arguments))
+    return 0
+
+
+def check(arguments: list[str]) -> int:
+    """``optlab check MODULE [NAME]``: 1 if a promise is broken."""
+    from optlab.check import report_on, select
+
+    if len(arguments) not in (1, 2):
+        raise ConfigError("give a module or an optimizer: optlab check my_rule, optlab check adam")
+    kept = True
+    for line, passed in report_on(select(*arguments)):
+        print(line, flush=True)
+        kept = kept and passed
+    return 0 if kept else FAILED
+
+
 def _folder(arguments: list[str], command: str) -> Path:
     if len(arguments) != 1:
         raise ConfigError(f"give one folder: optlab {command} DIR")
@@ -161,4 +186,12 @@ def _folder(arguments: list[str], command: str) -> Path:
     return folder
 
 
-COMMANDS = {"train": train, "sweep": sweep, "report": report, "board": board, "list": list_choices}
+COMMANDS = {
+    "train": train,
+    "sweep": sweep,
+    "report": report,
+    "board": board,
+    "list": list_choices,
+    "show": show,
+    "check": check,
+}

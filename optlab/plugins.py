@@ -3,7 +3,9 @@
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from optlab import registry
@@ -20,11 +22,21 @@ def import_plugins(modules: Iterable[str]) -> None:
     for name in modules:
         try:
             importlib.import_module(name)
-        except (ImportError, TypeError, ValueError) as error:
+        except Exception as error:  # the module is the user's: whatever it raises is about it
             raise ConfigError(
-                f"cannot import plugin {name!r}: {error}; start in the folder that holds it, or "
-                "install it (plugins)"
+                f"cannot import plugin {name!r}: {_reason(error)} (plugins)"
             ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Say what stopped an import, and where, or how to make a module known."""
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error}; start in the folder that holds it, or install it"
+    if isinstance(error, ConfigError | ImportError | SyntaxError):
+        return str(error)
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}, line {last.lineno}"
+    return f"{type(error).__name__}: {error} ({place})"
 
 
 def search_current_folder() -> None:

@@ -1,30 +1,18 @@
-"""Every registered optimizer in all of its forms, for the contract tests.
+"""Every registered optimizer, and some transformed ones, in all forms, for the contract tests."""
 
-A form is one choice of the bool and text fields of a rule's hyperparameters.
-"""
-
-import dataclasses
-import itertools
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 import pytest
-import torch
-from torch import Tensor
 
-from optlab.optim import Hyper, RuleOptimizer
+from optlab.check import Case, cases
+from optlab.check.case import forms as forms
+from optlab.optim import RuleOptimizer
 from optlab.registry import optimizers
+from tests.optim import transformed
 
 OptimizerClass = type[RuleOptimizer]
-
-
-def forms(hyper: type[Hyper]) -> list[dict[str, Any]]:
-    """Return every combination of the fields that are not numbers."""
-    hints = get_type_hints(hyper)
-    names = [f.name for f in dataclasses.fields(hyper) if f.name not in hyper.float_names()]
-    choices = [
-        get_args(h) if get_origin(h) is Literal else (False, True) for h in map(hints.get, names)
-    ]
-    return [dict(zip(names, values, strict=True)) for values in itertools.product(*choices)]
+CLASSES = [*optimizers.items(), *((make.__name__, make) for make in transformed.CLASSES)]
+CASES = [case for name, make in CLASSES for case in cases(name, make)]
 
 
 def label(name: str, form: dict[str, Any]) -> str:
@@ -32,17 +20,10 @@ def label(name: str, form: dict[str, Any]) -> str:
 
 
 every_form = pytest.mark.parametrize(
-    ("make", "form"),
-    [
-        pytest.param(make, form, id=label(name, form))
-        for name, make in optimizers.items()
-        for form in forms(make.rule.hyper)
-    ],
-)
-every_rule = pytest.mark.parametrize(
-    "make", [pytest.param(make, id=name) for name, make in optimizers.items()]
+    ("make", "form"), [pytest.param(case.make, dict(case.form), id=str(case)) for case in CASES]
 )
 
 
-def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+def first_of_each(found: list[Case]) -> list[Case]:
+    """Return the default form of each class."""
+    return list({case.name: case for case in reversed(found)}.values())[::-1]

@@ -18,6 +18,7 @@ from optlab import registry
 from optlab.config import bind, options_of
 from optlab.config.schema import DiagnosticsConfig, LoggerConfig, TrainerConfig
 from optlab.optim.regularizers import Regularizer
+from optlab.optim.transformed import Transform
 from optlab.registry import Registry
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -26,6 +27,7 @@ REGISTRIES = {
 }
 SECTIONS: dict[str, Callable[..., Any]] = {
     "regularizer": Regularizer,
+    "transform": Transform,
     "trainer": TrainerConfig,
     "diagnostics": DiagnosticsConfig,
     "logger": LoggerConfig,

@@ -9,7 +9,8 @@ import optlab.build  # noqa: F401 - fills the registries
 from optlab import registry
 
 ROOT = Path(__file__).parents[2]
-ROWS = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| ")]
+TABLE = (ROOT / "README.md").read_text().partition("| choice | method | source |")[2]
+ROWS = TABLE.partition("\n\n")[0].splitlines()[2:]
 
 
 def sections():
