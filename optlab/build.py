@@ -22,10 +22,10 @@ from optlab.nn import BatchNorm1d, metrics
 from optlab.nn.dropout import seed_dropout
 from optlab.nn.losses import Loss
 from optlab.nn.losses import Objective as FunctionLoss
-from optlab.optim.foreign import foreign_optimizer
 from optlab.optim.regularizers import Regularizer, is_weight
+from optlab.optim.transformed import Transform, transformed
 from optlab.tasks.base import Data, Split
-from optlab.train import FunctionalRun, Objective, PlainRun, Run, Sampler, Training
+from optlab.train import FunctionalRun, Objective, PlainRun, Run, Sampler, Training, foreign_run
 from optlab.types import Natural
 
 Config = Mapping[str, Any]
@@ -228,18 +228,21 @@ def _run(
             "l1, l2 and decay act on weight matrices, and model "
             f"{section(config, 'model')[0]!r} has none; use regularizer=none"
         )
+    transform = Transform(**bind(Transform, config["transform"], "transform"))
     choice, options = section(config, "optimizer")
     if choice == "foreign":
+        if transform.functions():
+            raise ConfigError("optimizer=foreign takes no transform; use transform=none")
         if trainer.engine == "functional":
             raise ConfigError(
                 "trainer.engine=functional runs optlab's own rules; for optimizer=foreign use "
                 "trainer.engine=auto"
             )
-        optimizer = foreign_optimizer(options, list(module.parameters()))
-        return PlainRun(module, objective, rows, optimizer, regularizer)
+        return foreign_run(options, module, objective, rows, regularizer)
     entry = registry.optimizers.get(choice)
-    hyper = entry.rule.hyper(**bind(entry.rule.hyper, options, "optimizer"))
+    make = transformed(entry, transform)
+    hyper = make.rule.hyper(**bind(entry.rule.hyper, options, "optimizer"))
     if trainer.engine == "plain":
-        own = entry.from_hyper(module.parameters(), hyper)
+        own = make.from_hyper(module.parameters(), hyper)
         return PlainRun(module, objective, rows, own, regularizer)
-    return FunctionalRun(module, objective, rows, entry.rule, hyper, regularizer)
+    return FunctionalRun(module, objective, rows, make.rule, hyper, regularizer)

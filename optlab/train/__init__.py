@@ -1,6 +1,7 @@
 """Training: the pure step, the runs that execute it, the one loop, samplers and early stopping."""
 
 from optlab.train.early_stopping import EarlyStopping
+from optlab.train.foreign import foreign_run
 from optlab.train.functional import FunctionalRun
 from optlab.train.loop import Outcome, Training
 from optlab.train.objective import Objective
@@ -19,6 +20,7 @@ __all__ = [
     "RunState",
     "Sampler",
     "Training",
+    "foreign_run",
     "initial_state",
     "make_run_step",
 ]

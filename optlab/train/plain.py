@@ -3,11 +3,13 @@
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from optlab.optim import groups
+from optlab.optim.apply import first_state
 from optlab.optim.regularizers import Regularizer, is_weight, l1_penalty, l2_penalty
 from optlab.optim.torch_optimizer import RuleOptimizer
 from optlab.tasks.base import Split
@@ -15,9 +17,22 @@ from optlab.train.objective import Objective
 from optlab.train.run import copy_into, copy_of
 from optlab.train.step import decayed, regularized
 
+#: How a class wants its ``step`` called: without arguments, with a closure that evaluates again, or
+#: without arguments on gradients that can be differentiated once more.
+Call = Literal["plain", "closure", "graph"]
+
 
 class PlainRun:
-    """A `Run` of a module and an optimizer object. See `optlab.train.run.Run`."""
+    """A `Run` of a module and an optimizer object. See `optlab.train.run.Run`.
+
+    Args:
+        module: The model.
+        objective: What is minimized and measured.
+        data: Training rows.
+        optimizer: An optimizer of the module's parameters.
+        regularizer: Penalties, decay and clipping.
+        call: How to call ``optimizer.step``; by default with a closure where it must have one.
+    """
 
     def __init__(
         self,
@@ -26,19 +41,24 @@ class PlainRun:
         data: Split,
         optimizer: torch.optim.Optimizer,
         regularizer: Regularizer,
+        call: Call | None = None,
     ) -> None:
         self.module = module
         self.objective = objective
         self.optimizer = optimizer
-        self._base_lrs = [float(group.get("lr", 0.0)) for group in optimizer.param_groups]
-        self.lr = self._base_lrs[0]
+        self._base_lrs = [_number(group.get("lr")) for group in optimizer.param_groups]
+        self.lr = self._base_lrs[0] or 0.0
         self._data = data
         self._regularizer = regularizer
         self._changes_gradients = regularizer != Regularizer(decay=regularizer.decay)
-        self._needs_closure = _requires_an_argument(optimizer.step)
+        self._call = call or ("closure" if _requires_an_argument(optimizer.step) else "plain")
         # Others may write into param.grad; where penalties or clipping do not make new ones, copy.
         self._copies = not (self._changes_gradients or isinstance(optimizer, RuleOptimizer))
         self._gradients: dict[str, Tensor] = {}
+        self._has_moved = False
+        _switch(optimizer, "train")
+        if regularizer.decay and isinstance(optimizer, RuleOptimizer):
+            _begin(optimizer)
 
     def step(self, rows: Tensor | None, lr_factor: float) -> list[Tensor]:
         """Make one update; see `Run.step`."""
@@ -46,18 +66,23 @@ class PlainRun:
         if rows is not None:
             x, y = x.index_select(0, rows), y.index_select(0, rows)
         for group, lr in zip(self.optimizer.param_groups, self._base_lrs, strict=True):
-            group["lr"] = lr * lr_factor
+            if lr is not None:
+                group["lr"] = lr * lr_factor
         output, loss = self._differentiate(x, y)
         with torch.no_grad():
             # Before the update: the output may be a view of the parameters (`Point`).
             values = self.objective.values(loss, output, y)
             self._keep_gradients()
         cost = self._regularize(loss)
+        closure = self._closure(x, y, cost) if self._call == "closure" else None
         self._decay(self.lr * lr_factor)
-        if self._needs_closure:
-            self.optimizer.step(self._closure(x, y, cost))  # type: ignore[arg-type]
+        if closure is not None:
+            self.optimizer.step(closure)  # type: ignore[arg-type]
         else:
             self.optimizer.step()
+        self._has_moved = True
+        if self._call == "graph":
+            self.optimizer.zero_grad()  # a gradient's graph holds the parameter that holds it
         return values
 
     def _differentiate(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,28 +90,35 @@ class PlainRun:
         self.optimizer.zero_grad()
         output = self.module(x)
         loss = self.objective.loss(output, y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        if self._call == "graph":
+            params = list(self.module.parameters())
+            grads = torch.autograd.grad(loss, params, create_graph=True, allow_unused=True)
+            for p, grad in zip(params, grads, strict=True):
+                p.grad = grad
+        else:
+            loss.backward()  # type: ignore[no-untyped-call]
         return output.detach(), loss.detach()
 
     def _closure(self, x: Tensor, y: Tensor, cost: Tensor) -> Callable[[], Tensor]:
-        """Return what an optimizer of many evaluations (L-BFGS) calls for each.
+        """Return what an optimizer of many evaluations (L-BFGS, SAM) calls for each.
 
-        The first call is where the parameters are: it takes what is known, unless they decayed.
+        The first call computes nothing where weights and gradients are still those of ``cost``.
         """
-        known = [] if self._regularizer.decay else [cost]
+        known = [_Evaluation(list(self.module.parameters()))]
 
         @torch.enable_grad()
         def closure() -> Tensor:
-            return known.pop() if known else self._regularize(self._differentiate(x, y)[1])
+            if known and known.pop().stands():
+                return cost
+            return self._regularize(self._differentiate(x, y)[1])
 
         return closure
 
     def _keep_gradients(self) -> None:
         named = self.module.named_parameters()
         raw = {name: p.grad for name, p in named if p.grad is not None}
-        self._gradients = {n: g.clone() for n, g in raw.items()} if self._copies else raw
+        self._gradients = {n: g.detach().clone() for n, g in raw.items()} if self._copies else raw
 
-    @torch.no_grad()
     def _regularize(self, loss: Tensor) -> Tensor:
         """Replace gradients by penalized and clipped ones; return the loss plus penalties."""
         if not self._changes_gradients:
@@ -95,12 +127,14 @@ class PlainRun:
         params = [p for p in self.module.parameters() if p.grad is not None]
         grads = [p.grad for p in params if p.grad is not None]
         weights: list[Tensor | bool] = [is_weight(p) for p in params]
-        ready = regularized(grads, [p.data for p in params], weights, r, num_rows)
+        with torch.set_grad_enabled(self._call == "graph"):
+            ready = regularized(grads, list(params), weights, r, num_rows)
         for p, grad in zip(params, ready, strict=True):
             p.grad = grad
-        if not self._needs_closure or r.l1 == r.l2 == 0:
+        if self._call != "closure" or r.l1 == r.l2 == 0:
             return loss
-        return loss + l1_penalty(params, r.l1, num_rows) + l2_penalty(params, r.l2, num_rows)
+        with torch.no_grad():
+            return loss + l1_penalty(params, r.l1, num_rows) + l2_penalty(params, r.l2, num_rows)
 
     @torch.no_grad()
     def _decay(self, lr: float) -> None:
@@ -111,10 +145,22 @@ class PlainRun:
 
     @contextmanager
     def at_iterate(self) -> Iterator[None]:
-        """Hold the iterate in the parameters where the optimizer keeps one; see `Run`."""
+        """Hold the iterate in the parameters where the optimizer keeps one; see `Run`.
+
+        A foreign optimizer with modes (schedule-free ones) is put into ``eval()`` meanwhile, and
+        its parameters come back bit for bit.
+        """
         if isinstance(self.optimizer, RuleOptimizer):
             with self.optimizer.at_iterate():
                 yield
+        elif self._has_moved and _has_modes(self.optimizer):
+            saved = copy_of(self.module)
+            _switch(self.optimizer, "eval")
+            try:
+                yield
+            finally:
+                _switch(self.optimizer, "train")
+                copy_into(self.module, saved)
         else:
             yield
 
@@ -136,3 +182,48 @@ def _requires_an_argument(step: Callable[..., Any]) -> bool:
     parameters = inspect.signature(step).parameters.values()
     named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return any(p.default is p.empty for p in named)
+
+
+def _begin(optimizer: RuleOptimizer) -> None:
+    """Make every state at the first weights: the first step comes after a decay of them."""
+    rule = optimizer.rule
+    for group in optimizer.param_groups:
+        hyper, options = groups.read(rule.hyper, group)
+        for p in group["params"]:
+            state = first_state(rule, p, hyper, options)
+            if state:
+                optimizer.state[p] = state
+
+
+def _has_modes(optimizer: torch.optim.Optimizer) -> bool:
+    """Return whether an optimizer evaluates elsewhere than it steps, as schedule-free ones do."""
+    return all(callable(getattr(optimizer, mode, None)) for mode in ("train", "eval"))
+
+
+def _switch(optimizer: torch.optim.Optimizer, mode: Literal["train", "eval"]) -> None:
+    if _has_modes(optimizer):
+        getattr(optimizer, mode)()
+
+
+def _number(lr: Any) -> float | None:
+    """Return a group's learning rate, or None where it has none."""
+    return None if lr is None else float(lr)
+
+
+class _Evaluation:
+    """Weights and gradients of one evaluation, to see whether they are still the present ones."""
+
+    def __init__(self, params: list[nn.Parameter]) -> None:
+        self._weights = [(p, p.detach().clone()) for p in params]
+        self._grads = [(p.grad, p.grad._version) for p in params if p.grad is not None]
+
+    def stands(self) -> bool:
+        """Return whether nothing was written to weights or gradients."""
+        now = [p.grad for p, _ in self._weights if p.grad is not None]
+        return (
+            len(now) == len(self._grads)
+            and all(
+                g is old and g._version == v for g, (old, v) in zip(now, self._grads, strict=True)
+            )
+            and all(torch.equal(p, weight) for p, weight in self._weights)
+        )
