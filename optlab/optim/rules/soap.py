@@ -177,5 +177,7 @@ class SOAP(RuleOptimizer):
 
     #: The first step, which moves nothing, whatever the scale of the gradient.
     plain_steps: ClassVar = 1
-    needs_full_rank: ClassVar = "directions in which there was no gradient yet have no order, and LAPACK chooses their basis"
+    needs_full_rank: ClassVar = (
+        "directions without any gradient so far have no order; LAPACK chooses"
+    )
     rule = Rule(SOAPHyper, init_state, update, elementwise=False)
