@@ -4,6 +4,9 @@ Where a rule is that of torch's own class, each loads what the other saved. Numb
 from the file, as in torch. A *form*, an option that is no number (``eps_placement``,
 ``lr_in_buffer``), is part of the method: it must agree, and a file without it was saved by torch's
 class, whose form is known (``torch_form``).
+
+Parameters are matched by name where both sides have names (``model.named_parameters()``), so that
+two of the same shape never swap their states; torch goes by their order whatever their names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,14 +18,14 @@ import torch
 from torch import Tensor
 
 from optlab.config import ConfigError
-from optlab.optim.groups import layout
+from optlab.optim.apply import first_state
+from optlab.optim.groups import GradientOptions, layout
 from optlab.optim.rule import Hyper, Rule
 
 Group = dict[str, Any]
 
-#: Options by which torch's classes choose an implementation of the same update.
-_IMPLEMENTATION = frozenset({"foreach", "fused", "capturable", "differentiable"})
-_LOW = (torch.float16, torch.bfloat16)
+#: Options that choose an implementation of the same update: those of the optimizer here count.
+IMPLEMENTATION = frozenset({"fast", "foreach", "fused", "capturable", "differentiable"})
 
 
 def add_torch_keys(group: Group, rule: Rule, torch_form: Mapping[str, Any]) -> None:
@@ -41,12 +44,14 @@ def read_group(
     """Return the group to use after loading: saved numbers, current parameters and names.
 
     Raises:
-        ConfigError: When the saved group belongs to another method or another form of this one.
+        ConfigError: When the saved group belongs to another method or another form of this one, or
+            names other parameters.
     """
+    _same_names(saved, current)
     group = {
         name: deepcopy(value)
         for name, value in saved.items()
-        if name != "params" and name not in _IMPLEMENTATION
+        if name != "params" and name not in IMPLEMENTATION
     }
     for name, value in (rule.torch_group or {}).items():
         if group.pop(name, value) != value:
@@ -66,7 +71,8 @@ def read_group(
                 f"the loaded state dict was saved with {name}={group[name]!r}, this optimizer has "
                 f"{name}={current[name]!r}; create it with {name}={group[name]!r}"
             )
-    return {**current, **group, "params": current["params"]}
+    own = {key: current[key] for key in ("params", "param_names") if key in current}
+    return current | group | own
 
 
 def read_state(
@@ -74,31 +80,23 @@ def read_state(
     saved_groups: Sequence[Mapping[str, Any]],
     groups: Sequence[Group],
     rule: Rule,
-    hypers: Sequence[Hyper],
+    options: Sequence[tuple[Hyper, GradientOptions]],
 ) -> dict[Tensor, dict[str, Any]]:
-    """Return the state by parameter; saved parameters are matched by their order, as in torch.
+    """Return the state by parameter; without names on both sides parameters match by their order.
 
     Raises:
         ConfigError: For a state of other parameters, other shapes or another rule.
     """
     state, left = {}, set(saved_state)
-    for saved, group, hyper in zip(saved_groups, groups, hypers, strict=True):
-        for key, param in zip(saved["params"], group["params"], strict=True):
+    for saved, group, chosen in zip(saved_groups, groups, options, strict=True):
+        for key, name, param in _matched(saved, group):
             if saved_state.get(key):
-                like = rule.init_state(in_working_precision(param), hyper)
-                state[param] = _read_entry(saved_state[key], like, f"parameter {key}")
+                like = first_state(rule, param, *chosen)
+                state[param] = _read_entry(saved_state[key], like, f"parameter {name}")
             left.discard(key)
     if left:
         raise ConfigError(f"the loaded state dict has state of unknown parameters {sorted(left)}")
     return state
-
-
-def in_working_precision(tensor: Tensor) -> Tensor:
-    """Return float16 and bfloat16 tensors as float32, in which their state and update are kept.
-
-    In float16 the default eps of 1e-8 is zero, and Adam divides 0 by 0.
-    """
-    return tensor.float() if tensor.dtype in _LOW else tensor
 
 
 def same_length(saved: Sequence[Mapping[str, Any]], groups: Sequence[Group]) -> None:
@@ -115,6 +113,38 @@ def same_length(saved: Sequence[Mapping[str, Any]], groups: Sequence[Group]) -> 
                 f"optimizer's group: group {index} has {len(old['params'])} parameters saved, "
                 f"{len(new['params'])} here"
             )
+
+
+def _names(group: Mapping[str, Any]) -> list[str]:
+    """Return the names of a group's parameters; none if one name stands for two parameters."""
+    names = list(group.get("param_names", []))
+    return names if len(set(names)) == len(names) else []
+
+
+def _same_names(saved: Mapping[str, Any], current: Group) -> None:
+    """Raise a `ConfigError` when both sides name their parameters, but differently."""
+    old, new = _names(saved), _names(current)
+    if old and new and set(old) != set(new):
+        raise ConfigError(
+            f"the loaded state dict names its parameters {_beyond(old, new)}, where this optimizer "
+            f"has {_beyond(new, old)}; rename them in 'param_names' of its groups, or delete "
+            "'param_names' there to match parameters by their order"
+        )
+
+
+def _beyond(names: Sequence[str], others: Sequence[str]) -> str:
+    """Return for a message the names that the others have not, the first few of them."""
+    extra = [repr(name) for name in names if name not in set(others)]
+    return ", ".join(extra[:3]) + f" and {len(extra) - 3} more" * (len(extra) > 3) or "no others"
+
+
+def _matched(saved: Mapping[str, Any], group: Group) -> list[tuple[Any, Any, Tensor]]:
+    """Return the key of each parameter in the saved state, its name in messages, and itself."""
+    keys, names = list(saved["params"]), _names(group)
+    if names and _names(saved):
+        by_name = dict(zip(saved["param_names"], keys, strict=True))
+        keys = [by_name[name] for name in names]
+    return list(zip(keys, map(repr, names) if names else keys, group["params"], strict=True))
 
 
 def _read_entry(
@@ -141,4 +171,4 @@ def _read_entry(
 
 
 def _forms(hyper: type[Hyper]) -> set[str]:
-    return {field.name for field in fields(hyper)} - set(hyper.float_names())
+    return {field.name for field in fields(hyper) if isinstance(field.default, bool | str)}

@@ -1,7 +1,8 @@
 """How one parameter group is updated: through compiled kernels where they apply, else eagerly.
 
-Both ways apply the same function (`optlab.optim.apply.updated`) and give the same bits; the eager
-one takes any tensor, on any device, one at a time.
+Both ways apply the same function (`optlab.optim.apply.updated`) and give the same bits, but for
+square roots that PyTorch's library does not round correctly; the eager one takes any tensor, on any
+device, one at a time.
 """
 
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ class Execution:
             self._choose(params)
         if compiling or self._compiled is None:
             self._left = [p for p in params if p.grad is not None]
+            self._complete_states(params)
         else:
             self._left = self._compiled.gather()
         if any(p.grad is not None and p.grad.layout is not torch.strided for p in self._left):
@@ -73,9 +75,17 @@ class Execution:
         entries = tuple(self._rule.init_state(torch.empty(0), hyper))
         program = (program_key(hyper, options), entries, options.fast)
         if program != self._program:
-            self._program, self._compiled, self.reason = program, None, ""
+            self._program, self._compiled, self.reason, self._incomplete = program, None, "", True
         self._varies = any(isinstance(value, Tensor) for value in vars(hyper).values())
         self._numbers = [] if self._varies else numbers_of(hyper, options)
+
+    def _complete_states(self, params: Sequence[Tensor]) -> None:
+        """Add entries that an option asks for only now, such as a momentum raised from 0."""
+        if self._incomplete:
+            for param in params:
+                if self._states.get(param):
+                    has_state(self._rule, param, self._states, self._hyper, self._options)
+            self._incomplete = False
 
     def forget(self) -> None:
         """Look at the states again: some were replaced."""
@@ -110,8 +120,6 @@ def eager_step(
     new_param, new_state = updated(rule, param.grad, param, numbers, values, options)
     param.copy_(new_param)
     for name, value in new_state.items():
-        if name not in state:  # an entry that an option asks for only now
-            state[name] = torch.zeros_like(in_working_precision(param.detach()))
         state[name].fill_(value) if isinstance(value, float) else state[name].copy_(value)
 
 

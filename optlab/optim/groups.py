@@ -137,6 +137,10 @@ def read(hyper: type[Hyper], group: Mapping[str, Any]) -> tuple[Hyper, GradientO
     numbers = {**values, **tensors, **on_cpu}
     checked = hyper(**{**numbers, "lr": _without_rounding(numbers["lr"])})
     options = {field.name: group[field.name] for field in gradient_options(hyper)}
+    if isinstance(options.get("weight_decay"), Tensor):
+        decay = options["weight_decay"] = _scalar("weight_decay", options["weight_decay"])
+        if decay.device.type == "cpu":
+            GradientOptions(weight_decay=decay.item())
     return checked.with_values(**tensors) if tensors else checked, GradientOptions(**options)
 
 

@@ -85,7 +85,7 @@ class RuleOptimizer(Optimizer):
         super().add_param_group(param_group)
         try:
             self._options(len(self.param_groups) - 1)
-            _refuse_complex(self.param_groups[-1]["params"])
+            _refuse_unsupported(type(self).__name__, self.param_groups[-1]["params"])
         except ConfigError as error:
             self.param_groups.pop()
             raise ConfigError(f"parameter group {len(self.param_groups)}: {error}") from None
@@ -201,8 +201,8 @@ class RuleOptimizer(Optimizer):
         ]
         for group in read:
             groups.refuse_unknown(type(self).__name__, group, self.defaults)
-        hypers = [groups.read(self.rule.hyper, group)[0] for group in read]
-        state = checkpoint.read_state(state_dict["state"], saved, read, self.rule, hypers)
+        options = [groups.read(self.rule.hyper, group) for group in read]
+        state = checkpoint.read_state(state_dict["state"], saved, read, self.rule, options)
         return {"state": defaultdict(dict, state), "param_groups": read}
 
     def _options(self, index: int) -> tuple[Hyper, GradientOptions]:
@@ -266,9 +266,21 @@ def _write(params: list[Tensor], values: list[Tensor]) -> None:
         param.copy_(value)
 
 
-def _refuse_complex(params: list[Tensor]) -> None:
-    if any(param.is_complex() for param in params):
-        raise ConfigError(
-            "complex parameters are not supported; optimize torch.view_as_real(param), "
-            "which has a last axis of size 2"
-        )
+def _refuse_unsupported(name: str, params: list[Tensor]) -> None:
+    """Raise a `ConfigError` for parameters that no update could take."""
+    for param in params:
+        if param.is_complex():
+            raise ConfigError(
+                f"{name} does not support complex parameters; optimize torch.view_as_real(param), "
+                "which has a last axis of size 2"
+            )
+        if param.layout is not torch.strided:
+            raise ConfigError(
+                f"{name} does not support sparse parameters, got {param.layout}; optimize "
+                "param.to_dense()"
+            )
+        if not param.is_floating_point():
+            raise ConfigError(
+                f"{name} updates floating-point parameters, got {param.dtype}; leave it out or "
+                "convert it with param.float()"
+            )

@@ -327,8 +327,13 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
 def identify(value: Any) -> str:
     if isinstance(value, str):
         return value
-    pieces = {k: getattr(v, "__name__", v) for k, v in value.items()}
-    return "-".join(f"{key}={name}" for key, name in pieces.items())
+    return "-".join(f"{key}={_name(piece)}" for key, piece in value.items())
+
+
+def _name(piece: Any) -> str:
+    if isinstance(piece, dict):
+        return ",".join(f"{key}:{_name(value)}" for key, value in piece.items())
+    return str(getattr(piece, "__name__", piece))
 
 
 @pytest.mark.parametrize("promise", PROMISES, ids=lambda promise: promise.name)

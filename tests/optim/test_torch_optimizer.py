@@ -11,6 +11,7 @@ from torch.optim import lr_scheduler
 
 from optlab.config import ConfigError
 from optlab.optim import SGD, Adam, Momentum, RuleOptimizer
+from optlab.optim.groups import gradient_options
 from optlab.registry import optimizers
 from tests.optim.networks import network, random, same, train
 
@@ -49,7 +50,14 @@ def test_ascent_still_decays() -> None:
     assert param.item() == 0.5
 
 
-@every_class
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(make, id=name)
+        for name, make in optimizers.items()
+        if "decoupled_weight_decay" in {f.name for f in gradient_options(make.rule.hyper)}
+    ],
+)
 def test_decoupled_decay_shrinks_parameters_and_leaves_the_gradient(
     make: type[RuleOptimizer],
 ) -> None:

@@ -143,7 +143,7 @@ def test_a_float32_stack_stays_float32_under_float64_numbers(steady):
     run_step = make_run_step(modules[0], OBJECTIVE, rule, hypers[0], FULL, len(data))
     numbers = [{**values_of(h), **vars(FULL)} for h in hypers]
     values = {n: torch.tensor([v[n] for v in numbers], dtype=torch.float64) for n in numbers[0]}
-    state = stacked([initial_state(m, rule, h) for m, h in zip(modules, hypers, strict=True)])
+    state = stacked([stack_state(m, rule, h) for m, h in zip(modules, hypers, strict=True)])
     before = [leaf.dtype for leaf in leaves(state)]
     runs = [
         FunctionalRun(m, OBJECTIVE, data, rule, h, FULL)
@@ -196,6 +196,12 @@ def test_pure_step_leaves_its_arguments_alone(entry):
     assert not all(torch.equal(a, b) for a, b in zip(before, leaves(after), strict=True))
 
 
+def stack_state(module, rule, hyper):
+    """Return the first state of a run whose numbers are tensors, as in a stack."""
+    numbers = {n: torch.tensor(v, dtype=torch.float64) for n, v in values_of(hyper).items()}
+    return initial_state(module, rule, hyper.with_values(**numbers))
+
+
 def stacked(items):
     return torch.utils._pytree.tree_map(lambda *xs: torch.stack(xs), *items)
 
@@ -221,7 +227,7 @@ def test_each_run_of_a_stack_equals_the_run_alone(steady, norm, dropout):
         for name in hypers[0].float_names()
     }
     values["l2"] = torch.tensor([0.0, 0.1, 0.5], dtype=torch.float64)
-    state = stacked([initial_state(m, rule, h) for m, h in zip(modules, hypers, strict=True)])
+    state = stacked([stack_state(m, rule, h) for m, h in zip(modules, hypers, strict=True)])
     runs = [
         FunctionalRun(m, OBJECTIVE, data, rule, h, Regularizer(l2=float(l2)))
         for m, h, l2 in zip(modules, hypers, values["l2"], strict=True)
@@ -325,7 +331,8 @@ def test_the_stacked_step_is_one_graph_for_the_compiler(entry):
     rule, hyper, data = entry.rule, entry.rule.hyper(lr=0.01), rows(0)
     module = network(9, norm=BatchNorm1d, dropout=0.5)
     run_step = make_run_step(module, OBJECTIVE, rule, hyper, FULL, len(data))
-    states = [initial_state(network(s, norm=BatchNorm1d, dropout=0.5), rule, hyper) for s in (0, 1)]
+    modules = [network(s, norm=BatchNorm1d, dropout=0.5) for s in (0, 1)]
+    states = [stack_state(m, rule, hyper) for m in modules]
     values = per_run(hyper, runs=2)
     eager = torch.vmap(run_step)
     compiled = torch.compile(eager, backend="aot_eager", fullgraph=True)
