@@ -18,6 +18,7 @@ import itertools
 import json
 import math
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -94,6 +95,11 @@ class Timed:
         self.optimizer.zero_grad()
         self.model(self.x).square().mean().backward()
 
+    def let_go(self, keep: bool) -> None:
+        """Free the memory, but for what is looked at afterwards."""
+        if not keep:
+            del self.model, self.optimizer, self.step, self.x
+
     def train(self) -> None:
         self.backward()
         self.step()
@@ -146,22 +152,31 @@ def copy_rate(like: int, device: str) -> float:
 
 
 def compare(name: str, model: str, args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Return the rows of one optimizer on one network: step alone, and whole updates."""
+    """Return the rows of one optimizer on one network: step alone, and whole updates.
+
+    Everything is made anew `builds` times, in another order: where memory comes to lie moves times
+    by a tenth and more, and would otherwise favour one side for a whole measurement.
+    """
     make, build = optimizers.get(name), {**MODELS, **LARGE}[model]
-    variants = {"optlab": Timed(build, lambda p: make(p, **make.torch_form), args.device, False)}
-    tensors = len(list(variants["optlab"].model.parameters()))
+    makers: dict[str, Callable[..., Any]] = {"optlab": lambda p: make(p, **make.torch_form)}
     for setting, options in torch_settings(make, args.device).items():
-        variants[setting] = Timed(
-            build, lambda p, o=options: make.torch_class(p, **o), args.device, False
-        )
-    if args.compile and tensors <= MANY:
-        options = torch_settings(make, args.device)["single"]
-        variants["compiled"] = Timed(
-            build, lambda p: make.torch_class(p, **options), args.device, True
-        )
-    measure(variants, args.rounds, args.device, args.budget)
-    rows = [row(name, model, kind, variants, args.device) for kind in ("step", "train")]
-    variants.clear()
+        makers[setting] = lambda p, o=options: make.torch_class(p, **o)
+    if args.compile and sum(1 for _ in build().parameters()) <= MANY:
+        makers["compiled"] = makers["single"]
+    pooled: dict[str, Timed] = {}
+    for number in range(args.builds):
+        order = random.Random(number).sample(list(makers), len(makers))
+        variants = {n: Timed(build, makers[n], args.device, n == "compiled") for n in order}
+        measure(variants, args.rounds, args.device, args.budget / args.builds)
+        for key, variant in variants.items():
+            variant.let_go(keep=key == "optlab" and number == args.builds - 1)
+            if key in pooled:
+                variant.first_s = pooled[key].first_s
+                for kind, times in pooled[key].seconds.items():
+                    variant.seconds[kind] = times + variant.seconds[kind]
+            pooled[key] = variant
+    rows = [row(name, model, kind, pooled, args.device) for kind in ("step", "train")]
+    pooled.clear()
     gc.collect()
     return rows
 
@@ -229,7 +244,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--optimizers", default=",".join(with_peer))
     parser.add_argument("--models", default="", help="parts of names, such as 1000,20; default all")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--builds", type=int, default=3, help="times that all is made anew")
+    parser.add_argument("--rounds", type=int, default=5, help="per build")
     parser.add_argument("--budget", type=float, default=2.0, help="seconds per cell")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")

@@ -86,13 +86,13 @@ def check_value(value: Any, annotation: Any, where: str) -> Any:
     Raises:
         ConfigError: Saying the field, the value and what is allowed.
     """
-    problem = f"{where.rpartition('.')[2]} must be {describe(annotation)}, got {value!r} ({where})"
     try:
         return _convert(value, annotation, where)
     except (TypeError, ValueError, OverflowError) as error:
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(problem) from None
+        name, allowed = where.rpartition(".")[2], describe(annotation)
+        raise ConfigError(f"{name} must be {allowed}, got {value!r} ({where})") from None
 
 
 def describe(annotation: Any) -> str:

@@ -72,8 +72,7 @@ class Execution:
     def _read(self, hyper: Hyper, options: GradientOptions) -> None:
         """Take over options that are new since the last step."""
         self._hyper, self._options = hyper, options
-        entries = tuple(self._rule.init_state(torch.empty(0), hyper))
-        program = (program_key(hyper, options), entries, options.fast)
+        program = (program_key(hyper, options), _zeros(hyper), options.fast)
         if program != self._program:
             self._program, self._compiled, self.reason, self._incomplete = program, None, "", True
         self._varies = any(isinstance(value, Tensor) for value in vars(hyper).values())
@@ -144,6 +143,16 @@ def with_cpu_numbers(hyper: Hyper) -> Hyper:
     values = {name: value for name, value in vars(hyper).items() if isinstance(value, Tensor)}
     known = {name: v.item() for name, v in values.items() if v.device.type == "cpu"}
     return hyper.with_values(**known) if known else hyper
+
+
+def _zeros(hyper: Hyper) -> tuple[str, ...]:
+    """Return the hyperparameters that are zero, on which the entries of a state may depend.
+
+    The learning rate is left out: that of a warm-up begins at zero and would ask for news at once.
+    """
+    names = hyper.float_names()[1:]
+    values = ((name, getattr(hyper, name)) for name in names)
+    return tuple(name for name, value in values if isinstance(value, float) and value == 0)
 
 
 def _refuse(options: GradientOptions) -> None:

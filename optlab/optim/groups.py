@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import KW_ONLY, Field, dataclass, fields
 from typing import Any, get_type_hints
 
+import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
@@ -118,6 +119,26 @@ def refuse_unknown(name: str, group: Mapping[str, Any], options: Mapping[str, An
     for key in group:
         if key not in options and key not in ANNOTATIONS:
             raise unknown_name(f"option of a parameter group of {name}", str(key), options)
+
+
+def refuse_unsupported(name: str, params: list[Tensor]) -> None:
+    """Raise a `ConfigError` for parameters that no update could take."""
+    for param in params:
+        if param.is_complex():
+            raise ConfigError(
+                f"{name} does not support complex parameters; optimize torch.view_as_real(param), "
+                "which has a last axis of size 2"
+            )
+        if param.layout is not torch.strided:
+            raise ConfigError(
+                f"{name} does not support sparse parameters, got {param.layout}; optimize "
+                "param.to_dense()"
+            )
+        if not param.is_floating_point():
+            raise ConfigError(
+                f"{name} updates floating-point parameters, got {param.dtype}; leave it out or "
+                "convert it with param.float()"
+            )
 
 
 def read(hyper: type[Hyper], group: Mapping[str, Any]) -> tuple[Hyper, GradientOptions]:

@@ -12,6 +12,7 @@ A rule is written once, pure and without loops, and runs in three ways: as a `to
   a tensor or on a bool or str hyperparameter may be decided with ``if``.
 """
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
@@ -54,7 +55,12 @@ class Hyper:
     @classmethod
     def float_names(cls) -> list[str]:
         """Return the names of the fields that may differ between runs of one program."""
-        return [f.name for f in fields(cls) if isinstance(f.default, float)]
+        return list(_float_names(cls))  # type: ignore[arg-type]
+
+
+@functools.cache
+def _float_names(hyper: Any) -> tuple[str, ...]:
+    return tuple(f.name for f in fields(hyper) if isinstance(f.default, float))
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,8 @@ class Rule:
         hyper: The hyperparameter dataclass.
         init_state: ``(param, hyper) -> state``. Nothing is shared with ``param``. The entries named
             in ``scalars`` are 0-d tensors (`optlab.optim.math.zero_step`, `scalar`); those of an
-            elementwise rule are otherwise shaped like ``param``.
+            elementwise rule are otherwise shaped like ``param``. Which entries there are may follow
+            from the shape, from options that are no numbers, and from numbers being zero.
         update: ``(grad, param, state, hyper) -> (new_param, new_state)``.
         scalars: Entries of the state that are one number per tensor, such as the counter ``step``;
             a driver may hold them as Python numbers.

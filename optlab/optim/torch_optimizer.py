@@ -13,7 +13,6 @@ schedulers, gradient scaling, state dicts. What differs, on purpose:
 ``param.grad`` is only read. A parameter without a gradient is skipped and its counter waits.
 """
 
-import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,17 +22,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim.optimizer import (
-    ParamsT,
-    _global_optimizer_post_hooks,
-    _global_optimizer_pre_hooks,
-)
+from torch.optim.optimizer import ParamsT
 
 from optlab.config import ConfigError
 from optlab.optim import checkpoint, groups
 from optlab.optim.execution import Execution, evaluation_point
-from optlab.optim.groups import GradientOptions
+from optlab.optim.reading import GroupReading
 from optlab.optim.rule import Hyper, Rule
+from optlab.optim.watching import is_profiled, watched
 
 
 class RuleOptimizer(Optimizer):
@@ -64,8 +60,8 @@ class RuleOptimizer(Optimizer):
     def __init__(self, params: ParamsT, *args: Any, **kwargs: Any) -> None:
         signature = groups.signature_of(self.rule.hyper)
         defaults = groups.bind(type(self).__name__, signature, args, kwargs)
-        self._known: dict[int, tuple[list[Any], Hyper, GradientOptions]] = {}
-        self._executions: dict[int, Execution] = {}
+        self._readings: list[GroupReading] = []
+        self._executions: list[Execution] = []
         self._seen_states: list[dict[str, Any]] = []
         super().__init__(params, defaults)
 
@@ -84,8 +80,8 @@ class RuleOptimizer(Optimizer):
             groups.refuse_unknown(type(self).__name__, param_group, self.defaults)
         super().add_param_group(param_group)
         try:
-            self._options(len(self.param_groups) - 1)
-            _refuse_unsupported(type(self).__name__, self.param_groups[-1]["params"])
+            groups.read(self.rule.hyper, self.param_groups[-1])
+            groups.refuse_unsupported(type(self).__name__, self.param_groups[-1]["params"])
         except ConfigError as error:
             self.param_groups.pop()
             raise ConfigError(f"parameter group {len(self.param_groups)}: {error}") from None
@@ -103,34 +99,30 @@ class RuleOptimizer(Optimizer):
                 loss = closure()
         # Everything is checked before anything moves.
         self._notice_new_states()
-        executions = [self._prepared(index) for index in range(len(self.param_groups))]
-        for execution in executions:
+        ready = list(zip(self.param_groups, *self._readings_and_executions(), strict=True))
+        for group, reading, execution in ready:
+            execution.prepare(group["params"], self.state, *reading.read(group))
+        for _, _, execution in ready:
             execution.run()
         if len(self.state) != len(self._seen_states):
             self._seen_states = list(self.state.values())
         return loss
 
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop the gradients, or set them to zero; torch's method, without its profiler's cost."""
+        if not set_to_none or is_profiled():
+            super().zero_grad(set_to_none)
+            return
+        for group in self.param_groups:
+            for param in group["params"]:
+                param.grad = None
+
     @property
     def eager_reasons(self) -> list[str]:
         """Why each group was updated eagerly at the last step; empty where it was compiled."""
-        groups_ = range(len(self.param_groups))
-        return [self._executions[i].reason if i in self._executions else "" for i in groups_]
+        return [execution.reason for execution in self._readings_and_executions()[1]]
 
-    @staticmethod
-    def profile_hook_step(func: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap ``step`` for hooks and profilers, as torch does, but only where there are any.
-
-        torch's wrapper takes as long as the update of a small model.
-        """
-        observed = Optimizer.profile_hook_step(func)
-
-        @functools.wraps(func)
-        def step(self: RuleOptimizer, *args: Any, **kwargs: Any) -> Any:
-            if _is_observed(self):
-                return observed(self, *args, **kwargs)
-            return func(self, *args, **kwargs)
-
-        return step
+    profile_hook_step = staticmethod(watched)  # type: ignore[assignment]
 
     @torch.no_grad()
     def iterates(self) -> list[Tensor]:
@@ -139,8 +131,8 @@ class RuleOptimizer(Optimizer):
         They are the parameters themselves, except for rules that take gradients elsewhere (NAG).
         """
         return [
-            evaluation_point(self.rule, param, self.state, *self._options(index))
-            for index, group in enumerate(self.param_groups)
+            evaluation_point(self.rule, param, self.state, *groups.read(self.rule.hyper, group))
+            for group in self.param_groups
             for param in group["params"]
         ]
 
@@ -187,7 +179,7 @@ class RuleOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._known, self._executions, self._seen_states = {}, {}, []
+        self._readings, self._executions, self._seen_states = [], [], []
         # torch plants this key for its own classes; a later group would inherit it.
         self.defaults.pop("differentiable", None)
 
@@ -205,31 +197,21 @@ class RuleOptimizer(Optimizer):
         state = checkpoint.read_state(state_dict["state"], saved, read, self.rule, options)
         return {"state": defaultdict(dict, state), "param_groups": read}
 
-    def _options(self, index: int) -> tuple[Hyper, GradientOptions]:
-        """Return the checked options of a group, read again only when a value was replaced."""
-        group = self.param_groups[index]
-        values = [group[name] for name in self.defaults]
-        known = self._known.get(index)
-        if known is None or not all(map(_unchanged, values, known[0])):
-            kept = [list(value) if isinstance(value, list) else value for value in values]
-            known = self._known[index] = (kept, *groups.read(self.rule.hyper, group))
-        return known[1], known[2]
-
     def _notice_new_states(self) -> None:
         """Look for states that a user put in the place of ours, or took away."""
         states, seen = self.state.values(), self._seen_states
         if len(states) != len(seen) or not all(map(is_, states, seen)):
-            for execution in self._executions.values():
+            for execution in self._executions:
                 execution.forget()
             self._seen_states = list(states)
 
-    def _prepared(self, index: int) -> Execution:
-        execution = self._executions.get(index)
-        if execution is None:
-            execution = self._executions[index] = Execution(type(self).__name__, self.rule)
-        params = self.param_groups[index]["params"]
-        execution.prepare(params, self.state, *self._options(index))
-        return execution
+    def _readings_and_executions(self) -> tuple[list[GroupReading], list[Execution]]:
+        """Return what reads and what updates each group, made when groups were added."""
+        count = len(self.param_groups)
+        while len(self._executions) < count:
+            self._readings.append(GroupReading(self.rule.hyper, self.defaults))
+            self._executions.append(Execution(type(self).__name__, self.rule))
+        return self._readings[:count], self._executions[:count]
 
     def _require_gradient_point(self, what: str) -> None:
         if self._at_iterate:
@@ -239,48 +221,7 @@ class RuleOptimizer(Optimizer):
             )
 
 
-def _is_observed(optimizer: Optimizer) -> bool:
-    """Return whether anything watches steps: hooks of this optimizer, of all, or a profiler."""
-    return bool(
-        optimizer._optimizer_step_pre_hooks
-        or optimizer._optimizer_step_post_hooks
-        or _global_optimizer_pre_hooks
-        or _global_optimizer_post_hooks
-        or torch._C._autograd._profiler_enabled()
-    )
-
-
-def _unchanged(value: Any, known: Any) -> bool:
-    """Return whether a group's value is the one last read; tensors are not asked for theirs.
-
-    A list is compared entry by entry: ``betas[0] = 0.5`` leaves it the same list.
-    """
-    if type(value) is type(known) is list:
-        return len(value) == len(known) and all(map(_unchanged, value, known))
-    return value is known or (type(value) is type(known) is float and value == known)
-
-
 @torch.no_grad()
 def _write(params: list[Tensor], values: list[Tensor]) -> None:
     for param, value in zip(params, values, strict=True):
         param.copy_(value)
-
-
-def _refuse_unsupported(name: str, params: list[Tensor]) -> None:
-    """Raise a `ConfigError` for parameters that no update could take."""
-    for param in params:
-        if param.is_complex():
-            raise ConfigError(
-                f"{name} does not support complex parameters; optimize torch.view_as_real(param), "
-                "which has a last axis of size 2"
-            )
-        if param.layout is not torch.strided:
-            raise ConfigError(
-                f"{name} does not support sparse parameters, got {param.layout}; optimize "
-                "param.to_dense()"
-            )
-        if not param.is_floating_point():
-            raise ConfigError(
-                f"{name} updates floating-point parameters, got {param.dtype}; leave it out or "
-                "convert it with param.float()"
-            )
