@@ -44,6 +44,7 @@ import torch
 from torch import Tensor
 
 from optlab.optim.math import as_float64, larger, norm, smaller, zero_step
+from optlab.optim.regularizers import decay_step
 from optlab.optim.rule import Hyper, NewState, Rule, State
 from optlab.optim.torch_optimizer import RuleOptimizer
 from optlab.registry import optimizers
@@ -91,27 +92,40 @@ def update(
     eps1 = torch.finfo(param.dtype).eps if hyper.eps1 is None else hyper.eps1
     rho = smaller(hyper.lr, as_float64(t) ** -0.5)
     alpha = larger(rms(param), hyper.eps2) * rho
-    square, squares = mean_square(grad, state, as_float64(t) ** hyper.beta2_decay, eps1)
-    u = grad / larger(square.sqrt(), eps1)
-    step = alpha / larger(rms(u) / hyper.d, 1.0) * u
-    return param * (1 - hyper.lr * hyper.weight_decay) - step, {"step": t, **squares}
+    root, squares = root_mean_square(grad, state, as_float64(t) ** hyper.beta2_decay, eps1)
+    u = grad / larger(root, eps1)
+    # In place on what was made here: fewer tensors of a large matrix's size.
+    u *= like(-alpha / larger(rms(u) / hyper.d, 1.0), u)
+    decays = isinstance(hyper.weight_decay, Tensor) or hyper.weight_decay != 0
+    u += decay_step(param, hyper.lr, hyper.weight_decay) if decays else param
+    return u, {"step": t, **squares}
 
 
-def mean_square(grad: Tensor, state: State, weight: Any, eps1: Any) -> tuple[Tensor, NewState]:
-    """Return the mean of squared gradients, shaped like ``grad``, and what is kept of it."""
+def root_mean_square(grad: Tensor, state: State, weight: Any, eps1: Any) -> tuple[Tensor, NewState]:
+    """Return the root of the mean of squared gradients, shaped like ``grad``, and what is kept.
+
+    The root of a product of rows and columns is the product of their roots, which are few.
+    """
     square = (grad * grad).contiguous()
     if grad.ndim < 2:
         v = toward(state["variance"], square, weight)
-        return v, {"variance": v}
-    r = toward(state["row_var"], square.mean(dim=-1, keepdim=True), weight)
-    c = toward(state["col_var"], square.mean(dim=-2, keepdim=True), weight)
-    return r * c / larger(r.mean(dim=-2, keepdim=True), eps1), {"row_var": r, "col_var": c}
+        return v.sqrt(), {"variance": v}
+    n, m = (max(size, 1) for size in grad.shape[-2:])
+    r = toward(state["row_var"], square.sum(dim=-1, keepdim=True) / m, weight)
+    c = toward(state["col_var"], square.sum(dim=-2, keepdim=True) / n, weight)
+    del square
+    share = r / larger(r.sum(dim=-2, keepdim=True) / n, eps1)
+    return share.sqrt() * c.sqrt(), {"row_var": r, "col_var": c}
+
+
+def like(number: Any, tensor: Tensor) -> Any:
+    """Return a number as a tensor's dtype, if it is a tensor itself."""
+    return number.to(tensor.dtype) if isinstance(number, Tensor) else number
 
 
 def toward(average: Tensor, value: Tensor, weight: Any) -> Tensor:
     """Return ``(1 - weight) * average + weight * value``, precise for small weights."""
-    change: Tensor = weight * (value - average)
-    return average + change
+    return torch.lerp(average, value, like(weight, average))
 
 
 def rms(x: Tensor) -> Tensor:
