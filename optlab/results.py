@@ -51,6 +51,8 @@ class RunResult:
         config_hash: Identity of the run, from `config_hash`.
         seed: The run's seed; None when the configuration held no valid one.
         device: Name of the device in words.
+        execution: How updates were made, which decides the last bits of a result: ``"compiled"``,
+            ``"eager: why"``, or the class of a foreign optimizer; empty when none was made.
         versions: Versions of the packages that computed it.
         commit: Commit of optlab's working tree, where there is one.
         dirty: Whether that tree had uncommitted changes.
@@ -72,6 +74,7 @@ class RunResult:
     config_hash: str
     seed: int | None
     device: str
+    execution: str = ""
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     commit: str | None = None
     dirty: bool | None = None

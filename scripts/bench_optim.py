@@ -158,7 +158,10 @@ def compare(name: str, model: str, args: argparse.Namespace) -> list[dict[str, A
     by a tenth and more, and would otherwise favour one side for a whole measurement.
     """
     make, build = optimizers.get(name), {**MODELS, **LARGE}[model]
-    makers: dict[str, Callable[..., Any]] = {"optlab": lambda p: make(p, **make.torch_form)}
+    fast = None if args.device == "cpu" else make.rule.elementwise  # to be asked for on CUDA
+    makers: dict[str, Callable[..., Any]] = {
+        "optlab": lambda p: make(p, fast=fast, **make.torch_form)
+    }
     for setting, options in torch_settings(make, args.device).items():
         makers[setting] = lambda p, o=options: make.torch_class(p, **o)
     if args.compile and sum(1 for _ in build().parameters()) <= MANY:

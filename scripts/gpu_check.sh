@@ -17,4 +17,6 @@ python -m pytest -m gpu -p no:cacheprovider
 
 say "single run on CUDA"
 python scripts/bench_loop.py --device cuda --out "$out/loop_cuda.json"
+say "optimizers on CUDA, each against torch's quickest setting"
+python scripts/bench_optim.py --device cuda --out "$out/optim_cuda.json"
 say "results in $out"

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import torch
 from torch import Tensor, nn
 
-from optlab.optim.rule import Hyper, NewState, Rule
+from optlab.optim.rule import Hyper, Rule
 from optlab.optim.torch_optimizer import RuleOptimizer
 
 
@@ -93,16 +93,6 @@ def with_tensors(hyper: Hyper) -> Hyper:
 def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return normal numbers that depend on shape and seed alone."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
-
-
-def walk(
-    rule: Rule, hyper: Hyper, param: Tensor, grads: Tensor | Sequence[Tensor]
-) -> tuple[Tensor, NewState]:
-    """Return parameter and state after one update for each gradient."""
-    state = rule.init_state(param, hyper)
-    for grad in grads:
-        param, state = rule.update(grad, param, state, hyper)
-    return param, state
 
 
 def parameters(*shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> list[nn.Parameter]:

@@ -107,6 +107,7 @@ def survives_zero_gradients_in_half_precision(case: Case) -> None:
 @promise(
     "the order of elements in memory changes nothing",
     mend="use reshape and flatten, which take any tensor, rather than view and storage",
+    mends_errors=True,
 )
 def takes_strided_parameters(case: Case) -> None:
     """Transposed and channels-last parameters are not contiguous."""

@@ -9,9 +9,10 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from optlab.check.case import Case, distance, random, walk, with_tensors
+from optlab.check.case import Case, distance, random, with_tensors
 from optlab.check.promise import Broken, expect, promise
 from optlab.optim.rule import Hyper, NewState, Rule
+from optlab.optim.trial import apart_and_together, walk
 
 aten = torch.ops.aten
 #: Operations whose result, or its shape, is a value that the program has to wait for.
@@ -38,6 +39,7 @@ class _NoQuestions(TorchDispatchMode):  # type: ignore[no-untyped-call]
     "update asks no tensor for its value",
     mend="choose with torch.where, torch.maximum or optlab.optim.kit.choose instead of if, max(), "
     "float(), .item() or .tolist()",
+    mends_errors=True,
 )
 def asks_for_no_value(case: Case) -> None:
     """A stack has many values, a graph has none yet, and a GPU would have to be waited for."""
@@ -61,12 +63,10 @@ def is_elementwise_as_declared(case: Case) -> None:
     shapes = [(7,), (3, 5), (2, 2, 2)]
     grads = [random(4, *s, seed=i) for i, s in enumerate(shapes)]
     params = [random(*s, seed=i) for i, s in enumerate(shapes, start=9)]
-    alone = [walk(rule, hyper, p, g)[0].flatten() for p, g in zip(params, grads, strict=True)]
-    flat = torch.cat([p.flatten() for p in params])
-    together, _ = walk(rule, hyper, flat, torch.cat([g.flatten(1) for g in grads], dim=1))
-    same = torch.equal(together, torch.cat(alone))
+    alone, together = apart_and_together(rule, hyper, params, grads)
+    same = torch.equal(together, alone)
     if rule.elementwise:
-        expect(same, "the same bits end to end as alone", distance(together, torch.cat(alone)))
+        expect(same, "the same bits end to end as alone", distance(together, alone))
     elif case.is_default:
         expect(not same, "elementwise=True, for it is", "elementwise=False")
 
@@ -75,6 +75,7 @@ def is_elementwise_as_declared(case: Case) -> None:
     "a run in a stack equals the run alone",
     mend="let every float of hyper and every scalar be a 0-d tensor: beta ** as_float64(t), "
     "torch.where, no float(hyper.lr), no torch.tensor(hyper.lr)",
+    mends_errors=True,
 )
 def stacks(case: Case) -> None:
     """Under `torch.vmap` every run has its own parameters, state and numbers."""
@@ -127,6 +128,7 @@ def stacked_walk(
     "torch.compile takes update whole",
     mend="keep to tensor operations and to if on shapes and static options; no print, no .numpy(), "
     "no lists that grow with values",
+    mends_errors=True,
 )
 def compiles(case: Case) -> None:
     """In one graph without a break, and with the eager result."""

@@ -19,10 +19,11 @@ class Broken(AssertionError):
     Attributes:
         expected: What was expected.
         found: What was found.
-        mend: How to mend it, where the promise's own remedy is not the one.
+        mend: How to mend it, where the promise's own remedy is not the one; None where nobody
+            knows.
     """
 
-    def __init__(self, expected: str, found: str, mend: str = "") -> None:
+    def __init__(self, expected: str, found: str, mend: str | None = "") -> None:
         super().__init__(f"expected {expected}; found {found}")
         self.expected, self.found, self.mend = expected, found, mend
 
@@ -36,17 +37,21 @@ class Promise:
         check: Holds one case to it.
         mend: How a rule that breaks it is usually mended.
         every_form: Whether it is checked in all forms of a rule, or in the default one alone.
+        mends_errors: Whether ``mend`` is the remedy also where the rule raised an exception.
+        comes_first: Whether the others mean nothing where it is broken, and are not tried.
     """
 
     name: str
     check: Check
     mend: str
     every_form: bool = True
+    mends_errors: bool = False
+    comes_first: bool = False
 
 
-def promise(name: str, mend: str, every_form: bool = True) -> Callable[[Check], Promise]:
-    """Return a decorator that makes a promise of its check."""
-    return lambda check: Promise(name, check, mend, every_form)
+def promise(name: str, mend: str, **traits: bool) -> Callable[[Check], Promise]:
+    """Return a decorator that makes a promise of its check; see `Promise` for its traits."""
+    return lambda check: Promise(name, check, mend, **traits)
 
 
 def expect(kept: bool, expected: str, found: str, mend: str = "") -> None:

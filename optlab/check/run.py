@@ -1,16 +1,14 @@
 """``optlab check``: find optimizers, hold them to every promise, and say how each ended."""
 
-import inspect
 import textwrap
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from optlab.check.case import Case, cases
 from optlab.check.contract import PROMISES
 from optlab.check.promise import Broken, Promise
 from optlab.optim.torch_optimizer import RuleOptimizer
+from optlab.optim.trial import place_of
 
 WIDTH = 100
 
@@ -38,7 +36,10 @@ class Verdict:
 
 
 def verdicts(name: str, make: type[RuleOptimizer]) -> Iterator[Verdict]:
-    """Yield how each promise of the contract ends on an optimizer class."""
+    """Yield how each promise of the contract ends on an optimizer class.
+
+    A broken one that comes first is the last.
+    """
     every = cases(name, make)
     for promise in PROMISES:
         checked = every if promise.every_form else every[:1]
@@ -46,32 +47,26 @@ def verdicts(name: str, make: type[RuleOptimizer]) -> Iterator[Verdict]:
         broken = tuple((case, r) for case, r in results if isinstance(r, Broken))
         notes = dict.fromkeys(r for _, r in results if isinstance(r, str))
         yield Verdict(promise, broken, len(checked), tuple(notes))
+        if broken and promise.comes_first:
+            return
 
 
 def held(promise: Promise, case: Case) -> Broken | str | None:
     """Check one promise; return what broke it, or what its check had to say.
 
     An exception that is no `Broken` breaks the promise too; its last line in the rule's own file
-    is named.
+    is named. The promise's remedy seldom is that of an exception (`Promise.mends_errors`).
     """
     try:
         return promise.check(case)
     except Broken as broken:
-        place = _place(broken, case)
+        place = "" if promise.comes_first else place_of(broken, case.rule)  # it says so itself
         return Broken(broken.expected, broken.found + place, broken.mend)
     except Exception as error:
         reason = next(iter(str(error).strip().splitlines()), "")
-        place = _place(error, case)
-        return Broken("no error", f"{type(error).__name__}: {reason}{place}")
-
-
-def _place(error: Exception, case: Case) -> str:
-    """Return the deepest line of the rule's file among the frames of an error."""
-    file = inspect.getsourcefile(inspect.unwrap(case.rule.update))
-    lines = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    if not lines:
-        return ""
-    return f" ({Path(lines[-1].filename).name}, line {lines[-1].lineno}: {lines[-1].line})"
+        place = place_of(error, case.rule)
+        mend = promise.mend if promise.mends_errors else None
+        return Broken("no error", f"{type(error).__name__}: {reason}{place}", mend)
 
 
 def show(verdict: Verdict, width: int = WIDTH) -> str:
@@ -85,8 +80,9 @@ def show(verdict: Verdict, width: int = WIDTH) -> str:
     rows = {
         "expected": broken.expected,
         "found": f"{broken.found}{where}",
-        "mend": broken.mend or verdict.promise.mend,
     }
+    if broken.mend is not None:
+        rows["mend"] = broken.mend or verdict.promise.mend
     lines = [f"  FAILED  {verdict.promise.name}"]
     for word, text in rows.items():
         head = f"            {word:<10}"
@@ -108,7 +104,9 @@ def report_on(found: Iterable[tuple[str, type[RuleOptimizer]]]) -> Iterator[tupl
         for verdict in verdicts(name, make):
             ended.append(verdict.passed)
             yield show(verdict), verdict.passed
-        yield _sum(ended), all(ended)
+        left = len(PROMISES) - len(ended)
+        untried = f"; the other {left} promises were not tried" if left else ""
+        yield f"{_sum(ended)}{untried}", all(ended)
 
 
 def _sum(ended: Sequence[bool]) -> str:

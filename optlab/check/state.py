@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from optlab.check.case import Case, random, walk, with_tensors
+from optlab.check.case import Case, random, with_tensors
 from optlab.check.promise import expect, promise
 from optlab.optim.rule import NewState, with_numbers
+from optlab.optim.trial import kind_of, walk
 
 DTYPES = (torch.float32, torch.float64)
 
@@ -23,7 +24,7 @@ def keeps_names_shapes_and_dtypes(case: Case) -> None:
             param = random(4, 3, dtype=dtype)
             first = _kinds(rule.init_state(param, hyper))
             new, last = walk(rule, hyper, param, random(3, 4, 3, dtype=dtype))
-            expect(_kind(new) == _kind(param), f"a parameter {_kind(param)}", _kind(new))
+            expect(kind_of(new) == kind_of(param), f"a parameter {kind_of(param)}", kind_of(new))
             found = _kinds(last)
             expect(set(found) == set(first), f"the entries {sorted(first)}", str(sorted(found)))
             for name, kind in first.items():
@@ -36,15 +37,23 @@ def keeps_names_shapes_and_dtypes(case: Case) -> None:
     "zero_step() or scalar(x), and make the others with torch.zeros_like(param)",
 )
 def is_laid_out_as_declared(case: Case) -> None:
-    """Scalars are 0-d and on the CPU; what an elementwise rule keeps else is like the parameter."""
+    """Scalars are 0-d and on the CPU; what an elementwise rule keeps else is like the parameter.
+
+    Both hold whatever `torch.set_default_device` was given: what follows it would be on "meta".
+    """
     param, rule = random(4, 3), case.rule
-    for name, value in rule.init_state(param, case.hyper).items():
+    with torch.device("meta"):
+        state = rule.init_state(param, case.hyper)
+    for name, value in state.items():
         expect(isinstance(value, Tensor), f"a tensor {name}", type(value).__name__)
         if name in rule.scalars:
             is_number = value.ndim == 0 and value.device.type == "cpu"
-            expect(is_number, f"{name} 0-d on the CPU", f"{_kind(value)} on {value.device}")
-        elif rule.elementwise:
-            expect(value.shape == param.shape, f"{name} {tuple(param.shape)}", _kind(value))
+            expect(is_number, f"{name} 0-d on the CPU", f"{kind_of(value)} on {value.device}")
+            continue
+        beside = value.device == param.device
+        expect(beside, f"{name} on the parameter's device", f"one on {value.device}")
+        if rule.elementwise:
+            expect(value.shape == param.shape, f"{name} {tuple(param.shape)}", kind_of(value))
 
 
 @promise(
@@ -65,6 +74,7 @@ def counts(case: Case) -> None:
     "scalars of the state may be Python numbers",
     mend='use bias_correction(beta, t), or beta ** as_float64(t), instead of methods of state["step'
     '"], which may be a float',
+    mends_errors=True,
 )
 def takes_python_numbers(case: Case) -> None:
     """Drivers hold them so, because arithmetic on numbers is quicker than on tensors."""
@@ -85,6 +95,7 @@ def takes_python_numbers(case: Case) -> None:
     "parameters may be single numbers, empty, or have any number of axes",
     mend="reduce over all axes, x.sum(), rather than over named ones, and treat param.ndim < 2 "
     "where the method is for matrices",
+    mends_errors=True,
 )
 def takes_every_shape(case: Case) -> None:
     """Scales, masked-out parts and kernels of convolutions are parameters too."""
@@ -107,15 +118,9 @@ def has_an_iterate_like_the_parameter(case: Case) -> None:
     before = param.clone()
     for numbers in (state, with_numbers(state, rule)):
         point = rule.iterate(param, numbers, hyper)
-        expect(_kind(point) == _kind(param), _kind(param), _kind(point))
+        expect(kind_of(point) == kind_of(param), kind_of(param), kind_of(point))
     expect(torch.equal(param, before), "the parameter as it was", "it changed")
 
 
-def _kind(value: object) -> str:
-    if not isinstance(value, Tensor):
-        return type(value).__name__
-    return f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}"
-
-
 def _kinds(state: NewState) -> dict[str, str]:
-    return {name: _kind(value) for name, value in state.items()}
+    return {name: kind_of(value) for name, value in state.items()}

@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor
 
-from optlab.check.case import Case, distance, random, tensors_of, walk, without_decay
+from optlab.check.case import Case, distance, random, tensors_of, without_decay
 from optlab.check.promise import expect, promise
+from optlab.optim.rule import with_numbers
+from optlab.optim.trial import walk
 
 _Named = dict[str, Tensor]
 
@@ -32,21 +34,25 @@ def leaves_arguments_alone(case: Case) -> None:
     mend="return a clone() of a tensor that is kept as it is, and make states anew in init_state",
 )
 def shares_nothing(case: Case) -> None:
-    """Drivers write results into parameters and states in place."""
+    """Drivers write results into parameters and states in place, the parameter first.
+
+    With numbers for scalars `choose` and `either` return what they chose, not a copy of it.
+    """
     rule, hyper = case.rule, case.hyper
     param = random(5, seed=1)
     first, second = rule.init_state(param, hyper), rule.init_state(param, hyper)
     _expect_apart(
         _prefixed("a state", first) | {"param": param}, _prefixed("the next state", second)
     )
-    param, state = walk(rule, hyper, param, random(2, 5, seed=2))
-    grad = random(5, seed=3)
-    new_param, new_state = rule.update(grad, param, state, hyper)
-    given = {"grad": grad, "param": param} | _prefixed("old", state)
-    made = {"new param": new_param} | _prefixed("new", new_state)
-    _expect_apart(given, made)
-    for name in made:
-        _expect_apart({name: made[name]}, {n: value for n, value in made.items() if n != name})
+    for state in (first, with_numbers(second, rule)):
+        point = param
+        for grad in random(3, 5, seed=2):
+            given = {"grad": grad, "param": point} | _prefixed("old", state)
+            point, state = rule.update(grad, point, state, hyper)
+            made = {"new param": point} | _prefixed("new", state)
+            _expect_apart(given, made)
+            for name in made:
+                _expect_apart({name: made[name]}, {n: v for n, v in made.items() if n != name})
 
 
 @promise(

@@ -1,11 +1,10 @@
 """One step of one tensor as an optimizer class makes it: precision, options, rule. Pure."""
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from optlab.optim.groups import GradientOptions
+from optlab.optim.math import is_zero
 from optlab.optim.regularizers import decay_step
 from optlab.optim.rule import Hyper, NewState, Rule, State
 
@@ -48,7 +47,7 @@ def updated(
         point, g, state = _in_one_dtype(rule, point, g, state)
     if options.maximize:
         g = -g
-    if not _off(options.weight_decay):
+    if not is_zero(options.weight_decay):
         if options.decoupled_weight_decay:
             point = decay_step(point, hyper.lr, options.weight_decay)
         else:
@@ -63,13 +62,13 @@ def _in_one_dtype(
 
     They differ when a module was given another dtype, or a state saved in another was loaded.
     """
-    entries = {name: value for name, value in state.items() if name not in rule.scalars}
+    entries = {
+        name: value
+        for name, value in state.items()
+        if name not in rule.scalars and isinstance(value, Tensor)  # others are a user's notes
+    }
     widest = param.dtype
     for value in entries.values():
         widest = torch.promote_types(widest, value.dtype)
     wide = {name: value.to(widest) for name, value in entries.items()}
     return param.to(widest), grad.to(widest), {**state, **wide}
-
-
-def _off(strength: Any) -> bool:
-    return isinstance(strength, float | int) and strength == 0

@@ -19,13 +19,10 @@ from torch import Tensor
 
 from optlab.config import ConfigError
 from optlab.optim.apply import first_state
-from optlab.optim.groups import GradientOptions, layout
+from optlab.optim.groups import IMPLEMENTATION, GradientOptions, layout
 from optlab.optim.rule import Hyper, Rule
 
 Group = dict[str, Any]
-
-#: Options that choose an implementation of the same update: those of the optimizer here count.
-IMPLEMENTATION = frozenset({"fast", "foreach", "fused", "capturable", "differentiable"})
 
 
 def add_torch_keys(group: Group, rule: Rule, torch_form: Mapping[str, Any]) -> None:
@@ -158,7 +155,9 @@ def _read_entry(
         )
     entry = {}
     for name, target in like.items():
-        value = torch.as_tensor(saved[name])
+        value = saved[name]
+        if not isinstance(value, Tensor):
+            value = torch.as_tensor(value, device="cpu")
         if value.shape != target.shape:
             raise ConfigError(
                 f"the loaded {name!r} of {owner} has shape {tuple(value.shape)}, the parameter "

@@ -6,6 +6,7 @@ device, one at a time.
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -17,7 +18,8 @@ from optlab.optim.fast import CompiledGroup, NotCompiled
 from optlab.optim.fast.group import States, has_state
 from optlab.optim.fast.kernel import numbers_of, program_key
 from optlab.optim.groups import GradientOptions
-from optlab.optim.rule import Hyper, Rule, with_numbers
+from optlab.optim.math import is_zero
+from optlab.optim.rule import Hyper, Rule, State, with_numbers
 
 
 class Execution:
@@ -31,6 +33,8 @@ class Execution:
         self.reason = ""
         self._name, self._rule = name, rule
         self._compiled: CompiledGroup | None = None
+        self._hyper: Hyper
+        self._options: GradientOptions
         self._program: Any = None
 
     def prepare(
@@ -39,7 +43,7 @@ class Execution:
         """Find what there is to update, and refuse what cannot be; nothing moves yet.
 
         Raises:
-            RuntimeError: For a sparse gradient.
+            RuntimeError: For a sparse gradient, or for counters that a CUDA graph would freeze.
             ConfigError: When ``options.fast`` asks for kernels that cannot be had.
         """
         if self._program is None or hyper is not self._hyper or options is not self._options:
@@ -53,11 +57,17 @@ class Execution:
             self._complete_states(params)
         else:
             self._left = self._compiled.gather()
+        self._refuse_frozen_counters()
         if any(p.grad is not None and p.grad.layout is not torch.strided for p in self._left):
             raise RuntimeError(
                 f"{self._name} does not support sparse gradients: build the layer with "
                 "sparse=False, or use torch.optim.SparseAdam for its parameters"
             )
+
+    @property
+    def description(self) -> str:
+        """How the last step was made: "compiled" or "eager: why"."""
+        return f"eager: {self.reason}" if self.reason else "compiled"
 
     def run(self) -> None:
         """Update every parameter that has a gradient, once."""
@@ -65,18 +75,39 @@ class Execution:
         if self._compiled is not None and not torch.compiler.is_compiling():
             self._compiled.step(numbers_of(hyper, options) if self._varies else self._numbers)
         if self._left:
-            with torch.no_grad():
+            with torch.no_grad(), exact_products(self._left[0].device.type):
                 for param in self._left:
                     eager_step(self._rule, param, self._states, hyper, options)
 
+    def _refuse_frozen_counters(self) -> None:
+        on_cuda = any(p.is_cuda for p in self._left[:1]) and not self._options.capturable
+        if on_cuda and torch.cuda.is_current_stream_capturing():
+            raise RuntimeError(
+                f"{self._name} keeps its counters on the CPU, and a CUDA graph would replay one "
+                "count for ever; create it with capturable=True"
+            )
+
     def _read(self, hyper: Hyper, options: GradientOptions) -> None:
         """Take over options that are new since the last step."""
+        if self._program is not None and self._only_lr_changed(hyper, options):
+            self._hyper = hyper
+            self._set_numbers()
+            return
         self._hyper, self._options = hyper, options
         program = (program_key(hyper, options), _zeros(hyper), options.fast)
         if program != self._program:
             self._program, self._compiled, self.reason, self._incomplete = program, None, "", True
-        self._varies = any(isinstance(value, Tensor) for value in vars(hyper).values())
-        self._numbers = [] if self._varies else numbers_of(hyper, options)
+        self._set_numbers()
+
+    def _only_lr_changed(self, hyper: Hyper, options: GradientOptions) -> bool:
+        """Return whether this is what a schedule does in every step."""
+        before, now = vars(self._hyper), vars(hyper)
+        changed = [name for name in now if now[name] is not before.get(name)]
+        return options is self._options and changed == ["lr"]
+
+    def _set_numbers(self) -> None:
+        self._varies = any(isinstance(value, Tensor) for value in vars(self._hyper).values())
+        self._numbers = [] if self._varies else numbers_of(self._hyper, self._options)
 
     def _complete_states(self, params: Sequence[Tensor]) -> None:
         """Add entries that an option asks for only now, such as a momentum raised from 0."""
@@ -90,7 +121,6 @@ class Execution:
         """Look at the states again: some were replaced."""
         self._compiled = None
 
-    @torch.no_grad()
     def _choose(self, params: Sequence[Tensor]) -> None:
         """Keep or renew the kernels."""
         if self.reason or (self._compiled is not None and self._compiled.is_current(params)):
@@ -98,7 +128,8 @@ class Execution:
         hyper, options = self._hyper, self._options
         try:
             _refuse(options)
-            self._compiled = CompiledGroup(self._rule, params, self._states, hyper, options)
+            with torch.no_grad():
+                self._compiled = CompiledGroup(self._rule, params, self._states, hyper, options)
         except NotCompiled as reason:
             if options.fast:
                 raise ConfigError(f"fast=True is not possible: {reason} (optimizer.fast)") from None
@@ -114,7 +145,7 @@ def eager_step(
     if not states.get(param):
         has_state(rule, param, states, hyper, options)
     state = states.get(param, {})
-    numbers = state if options.capturable else with_numbers(state, rule)
+    numbers = state if options.capturable else with_cpu_scalars(state, rule)
     values = with_cpu_numbers(hyper)
     new_param, new_state = updated(rule, param.grad, param, numbers, values, options)
     param.copy_(new_param)
@@ -129,9 +160,29 @@ def evaluation_point(
     state = states.get(param)
     if rule.iterate is None or not state:
         return param.detach().clone()
-    numbers = state if options.capturable else with_numbers(state, rule)
+    numbers = state if options.capturable else with_cpu_scalars(state, rule)
     point = rule.iterate(in_working_precision(param.detach()), numbers, with_cpu_numbers(hyper))
     return point.to(param.dtype)
+
+
+def exact_products(device: str) -> AbstractContextManager[object]:
+    """Return a context in which matrix products have the precision of their operands.
+
+    A step inside ``torch.autocast`` would otherwise orthogonalize in bfloat16.
+    """
+    if device in ("cpu", "cuda") and torch.is_autocast_enabled(device):
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
+
+
+def with_cpu_scalars(state: State, rule: Rule) -> State:
+    """Return a state whose scalars are Python floats, unless they are on a device.
+
+    They are where the group goes through kernels on a device; nobody waits for their values.
+    """
+    on_device = any(name in state and state[name].device.type != "cpu" for name in rule.scalars)
+    stay = on_device or torch.compiler.is_compiling()  # which breaks its graph at a value
+    return state if stay else with_numbers(state, rule)
 
 
 def with_cpu_numbers(hyper: Hyper) -> Hyper:
@@ -151,12 +202,9 @@ def _zeros(hyper: Hyper) -> tuple[str, ...]:
     The learning rate is left out: that of a warm-up begins at zero and would ask for news at once.
     """
     names = hyper.float_names()[1:]
-    values = ((name, getattr(hyper, name)) for name in names)
-    return tuple(name for name, value in values if isinstance(value, float) and value == 0)
+    return tuple(name for name in names if is_zero(getattr(hyper, name)))
 
 
 def _refuse(options: GradientOptions) -> None:
     if options.fast is False:
         raise NotCompiled("fast=False")
-    if options.capturable:
-        raise NotCompiled("capturable=True: counters stay on the device")

@@ -24,6 +24,9 @@ ANNOTATIONS = frozenset(
     | {"base_momentum", "max_momentum"}
 )
 
+#: Options that choose an implementation of the same update: those of the optimizer here count.
+IMPLEMENTATION = frozenset({"fast", "foreach", "fused", "capturable", "differentiable"})
+
 _ANYWHERE = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
@@ -42,7 +45,9 @@ class GradientOptions:
         capturable: Keep counters on the parameters' device, as tensors, so that a CUDA graph of a
             step counts when it is replayed. A number such as lr must then be a tensor on that
             device to be changed between replays.
-        fast: Update through compiled kernels: True or an error, False never, None where possible.
+        fast: Update through compiled kernels: None where possible on the CPU, False never, True
+            (also on CUDA) or an error where there are none. A single gradient with other strides
+            than its parameter is updated eagerly all the same.
     """
 
     _: KW_ONLY
@@ -98,8 +103,17 @@ def signature_of(hyper: type[Hyper]) -> inspect.Signature:
     return inspect.Signature(sorted(parameters, key=lambda p: p.kind))
 
 
-def bind(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> dict[str, Any]:
+def bind(
+    name: str, signature: inspect.Signature, elsewhere: Mapping[str, str], args: Any, kwargs: Any
+) -> dict[str, Any]:
     """Return every option of an optimizer class called with ``args`` and ``kwargs``.
+
+    Args:
+        name: Name of the class.
+        signature: Its signature.
+        elsewhere: Options that torch's class has, and what stands in their place here.
+        args: Positional arguments after the parameters.
+        kwargs: Keyword arguments.
 
     Raises:
         ConfigError: For an unknown option, naming the nearest known one.
@@ -107,11 +121,24 @@ def bind(name: str, signature: inspect.Signature, args: Any, kwargs: Any) -> dic
     """
     known = [option for option in signature.parameters if option != "params"]
     for option in kwargs:
+        if option in elsewhere and option not in known:
+            raise ConfigError(f"{name} has no option {option!r}: {elsewhere[option]}")
         if option not in known:
             raise unknown_name(f"option of {name}", option, known)
     bound = signature.bind(None, *args, **kwargs)
     bound.apply_defaults()
     return {option: bound.arguments[option] for option in known}
+
+
+def refuse_reserved(name: str, hyper: type[Hyper]) -> None:
+    """Raise a `ConfigError` for a hyperparameter whose name means something else in a group."""
+    common = {field.name for field in gradient_options(hyper)}
+    for option in (*layout(hyper), *(field.name for field in fields(hyper))):
+        if option in common | ANNOTATIONS | IMPLEMENTATION:
+            raise ConfigError(
+                f"a hyperparameter of {name} is called {option!r}, which every parameter group has "
+                "for another purpose; call it otherwise"
+            )
 
 
 def refuse_unknown(name: str, group: Mapping[str, Any], options: Mapping[str, Any]) -> None:
@@ -204,7 +231,8 @@ def _scalar(name: str, value: Tensor) -> Tensor:
         raise ConfigError(
             f"Tensor {name} must be 1-element, got shape {tuple(value.shape)} (optimizer.{name})"
         )
-    return value.detach().reshape(())
+    # A 0-d tensor itself, so that a new `.data` of it is seen as well.
+    return value if value.ndim == 0 and not value.requires_grad else value.detach().reshape(())
 
 
 def _attributes(owner: type) -> list[str]:

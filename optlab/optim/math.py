@@ -30,12 +30,17 @@ def zero_step() -> Tensor:
 
 def scalar(value: Number) -> Tensor:
     """Return a number of a state other than its counter: 0-d, float64, on the CPU."""
-    return torch.as_tensor(value, dtype=torch.float64).clone()
+    return torch.as_tensor(value, dtype=torch.float64, device="cpu").clone()
 
 
 def as_float64(count: Any) -> Any:
     """Return a counter as float64: float32, in which torch keeps it, is too coarse for powers."""
     return count.double() if isinstance(count, Tensor) else count
+
+
+def is_zero(strength: Any) -> bool:
+    """Return whether something is off: a Python number equal to 0; a tensor may be anything."""
+    return isinstance(strength, float | int) and strength == 0
 
 
 def larger(a: Any, b: Any) -> Any:
@@ -55,7 +60,8 @@ def smaller(a: Any, b: Any) -> Any:
 def choose(condition: Any, chosen: Any, other: Any) -> Any:
     """Return ``chosen`` where a condition holds and ``other`` elsewhere.
 
-    The condition is a bool or a bool tensor; the values are numbers or tensors of one dtype.
+    The condition is a bool or a bool tensor; the values are numbers or tensors of one dtype. A bool
+    gives the chosen value itself: one that goes into a state as it is has to be cloned.
     """
     if isinstance(condition, Tensor):
         return torch.where(condition, chosen, other)

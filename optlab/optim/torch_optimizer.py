@@ -39,6 +39,7 @@ class RuleOptimizer(Optimizer):
         rule: The update that this class applies.
         torch_class: torch's own class of the same method, where there is one.
         torch_form: Values of the rule's bool and str fields at which the two are the same.
+        elsewhere: Options that torch's class has, and what stands in their place here.
         needs_full_rank: Why equal gradients up to rounding may give unequal steps; empty where they
             do not (SOAP).
         plain_steps: Steps that the method does not yet divide by the size of gradients (RAdam).
@@ -47,19 +48,25 @@ class RuleOptimizer(Optimizer):
     rule: ClassVar[Rule]
     torch_class: ClassVar[type[Optimizer] | None] = None
     torch_form: ClassVar[Mapping[str, Any]] = {}
+    elsewhere: ClassVar[Mapping[str, str]] = {}
     needs_full_rank: ClassVar[str] = ""
     plain_steps: ClassVar[int] = 0
     _at_iterate = False
+    _elsewhere_for_all: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("foreach", "fused"), "groups are updated in one compiled pass unless fast=False"
+    )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "rule" in cls.__dict__:
+            groups.refuse_reserved(cls.__name__, cls.rule.hyper)
             cls.__signature__ = groups.signature_of(cls.rule.hyper)  # type: ignore[attr-defined]
             cls.__doc__ = groups.document(cls.__doc__, cls.rule.hyper)
 
     def __init__(self, params: ParamsT, *args: Any, **kwargs: Any) -> None:
         signature = groups.signature_of(self.rule.hyper)
-        defaults = groups.bind(type(self).__name__, signature, args, kwargs)
+        elsewhere = {**self._elsewhere_for_all, **self.elsewhere}
+        defaults = groups.bind(type(self).__name__, signature, elsewhere, args, kwargs)
         self._readings: list[GroupReading] = []
         self._executions: list[Execution] = []
         self._seen_states: list[dict[str, Any]] = []
@@ -121,6 +128,12 @@ class RuleOptimizer(Optimizer):
     def eager_reasons(self) -> list[str]:
         """Why each group was updated eagerly at the last step; empty where it was compiled."""
         return [execution.reason for execution in self._readings_and_executions()[1]]
+
+    @property
+    def execution(self) -> str:
+        """How the last step was made: "compiled", or "eager: why" of the first group that was."""
+        each = [execution.description for execution in self._readings_and_executions()[1]]
+        return next((text for text in each if text != "compiled"), "compiled")
 
     profile_hook_step = staticmethod(watched)  # type: ignore[assignment]
 
@@ -191,8 +204,9 @@ class RuleOptimizer(Optimizer):
             checkpoint.read_group(old, new, self.rule, self.torch_form)
             for old, new in zip(saved, self.param_groups, strict=True)
         ]
-        for group in read:
-            groups.refuse_unknown(type(self).__name__, group, self.defaults)
+        for group, current in zip(read, self.param_groups, strict=True):
+            # A key that a user added to the group in use is no surprise in its file.
+            groups.refuse_unknown(type(self).__name__, group, {**self.defaults, **current})
         options = [groups.read(self.rule.hyper, group) for group in read]
         state = checkpoint.read_state(state_dict["state"], saved, read, self.rule, options)
         return {"state": defaultdict(dict, state), "param_groups": read}

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from optlab.config import ConfigError, check_value
-from optlab.optim.math import bias_correction, choose, ema, zero_step
+from optlab.optim.math import bias_correction, choose, ema, is_zero, zero_step
 from optlab.optim.rule import Hyper, NewState, Rule, State
 from optlab.types import Count, Decay, Range
 
@@ -48,7 +48,7 @@ def cautious(rule: Rule) -> Rule:
     def update(grad: Tensor, param: Tensor, state: State, hyper: Any) -> tuple[Tensor, NewState]:
         new, new_state = rule.update(grad, param, state, hyper)
         bare, start = new, param
-        if not _off(getattr(hyper, "weight_decay", 0.0)):
+        if not is_zero(getattr(hyper, "weight_decay", 0.0)):
             without = hyper.with_values(weight_decay=0.0)
             bare = rule.update(grad, param, state, without)[0]
             start = param + (new - bare)
@@ -174,10 +174,6 @@ def lookahead(rule: Rule, steps: int = 5, alpha: float = 0.5) -> Rule:
         iterate=iterate,
         torch_group=None,
     )
-
-
-def _off(strength: Any) -> bool:
-    return isinstance(strength, float | int) and strength == 0
 
 
 def _kept(decay: Any, t: Any) -> Any:

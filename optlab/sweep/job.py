@@ -101,6 +101,7 @@ class Job:
         self._progress = {"updates": 0, "epochs": 0.0}
         self._device = "cpu"
         self._notes: dict[str, float] = {}
+        self._execution = ""
 
     def run(self) -> RunResult:
         """Train unless the folder already holds this run's result, and return the result.
@@ -144,6 +145,7 @@ class Job:
                 logger.log(update, epoch, values)
 
         outcome = training.fit(emit)
+        self._execution = training.run.execution
         scores = {
             name: _averages(training.evaluate(getattr(training.data, name)))
             for name in ("train", "val", "test")
@@ -181,6 +183,7 @@ class Job:
             config_hash=self.identity,
             seed=seed if isinstance(seed, int) else None,
             device=machine["device"],
+            execution=self._execution,
             versions=machine["versions"],
             commit=machine["commit"],
             dirty=machine["dirty"],

@@ -15,6 +15,7 @@ from optlab.optim.execution import Execution
 from optlab.optim.groups import GradientOptions
 from optlab.optim.regularizers import Regularizer, is_weight
 from optlab.optim.rule import Hyper, Rule, with_numbers
+from optlab.optim.trial import require_sound
 from optlab.tasks.base import Split
 from optlab.train.objective import Objective
 from optlab.train.run import copy_into, copy_of
@@ -46,12 +47,18 @@ class FunctionalRun:
         self._regularizer = regularizer
         self._bare = regularizer == Regularizer()
         leaves = list(module.parameters())
+        require_sound(rule, hyper, leaves)  # before tensors are laid end to end on its word
         blocks = [leaves] if rule.elementwise else [[leaf] for leaf in leaves]
         self._gradient, self._grads = _gradient_views(blocks)
         self._weights = [_weight_mask(block) for block in blocks]
         self._flat = [_lay_flat(block) for block in blocks]
         self._states = {flat: rule.init_state(flat, hyper) for flat in self._flat}
         self._execution = Execution("the functional engine", rule)
+
+    @property
+    def execution(self) -> str:
+        """How updates are made; see `Run`."""
+        return self._execution.description
 
     def step(self, rows: Tensor | None, lr_factor: float) -> list[Tensor]:
         """Make one update; see `Run.step`."""

@@ -60,6 +60,14 @@ class PlainRun:
         if regularizer.decay and isinstance(optimizer, RuleOptimizer):
             _begin(optimizer)
 
+    @property
+    def execution(self) -> str:
+        """How updates are made; see `Run`."""
+        if isinstance(self.optimizer, RuleOptimizer):
+            return self.optimizer.execution
+        kind = type(self.optimizer)
+        return f"{kind.__module__}.{kind.__qualname__}"
+
     def step(self, rows: Tensor | None, lr_factor: float) -> list[Tensor]:
         """Make one update; see `Run.step`."""
         x, y = self._data.x, self._data.y

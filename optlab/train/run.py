@@ -17,11 +17,17 @@ class Run(Protocol):
         module: The model; its parameters hold the current weights between updates.
         objective: What is minimized and measured.
         lr: Learning rate before the schedule's factor.
+        execution: How updates are made; see `optlab.results.RunResult.execution`.
     """
 
     module: nn.Module
     objective: Objective
     lr: float
+
+    @property
+    def execution(self) -> str:
+        """How updates are made."""
+        ...
 
     def step(self, rows: Tensor | None, lr_factor: float) -> list[Tensor]:
         """Make one update on ``rows`` (None: all) and return `Objective.values` of the batch.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from optlab.optim.math import is_zero
 from optlab.optim.regularizers import (
     Regularizer,
     clip_by_norm,
@@ -69,7 +70,7 @@ def regularized(
         num_rows: Training rows, the n of lambda/(2n).
     """
     r = regularizer
-    if not (_off(r.l1) and _off(r.l2)):
+    if not (is_zero(r.l1) and is_zero(r.l2)):
         grads = [
             g if weight is False else g + penalty_gradient(_masked(p, weight), r.l1, r.l2, num_rows)
             for g, p, weight in zip(grads, params, weights, strict=True)
@@ -81,7 +82,7 @@ def regularized(
 
 def decayed(param: Tensor, weight: Tensor | bool, lr: Any, regularizer: Regularizer) -> Tensor:
     """Return ``param`` after the decay step (REG-02), where it applies."""
-    if _off(regularizer.decay) or weight is False:
+    if is_zero(regularizer.decay) or weight is False:
         return param
     shrunk = decay_step(param, lr, regularizer.decay)
     return shrunk if weight is True else torch.where(weight, shrunk, param)
@@ -134,10 +135,6 @@ def _with_values(fields: Any, values: Hyper) -> Any:
     replaced.__dict__.update(fields.__dict__)
     replaced.__dict__.update({k: v for k, v in values.items() if k in fields.__dict__})
     return replaced
-
-
-def _off(strength: Any) -> bool:
-    return isinstance(strength, float) and strength == 0.0
 
 
 def _masked(param: Tensor, weight: Tensor | bool) -> Tensor:

@@ -1,5 +1,6 @@
 """Every promise is broken once on purpose, and reported by name."""
 
+import functools
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from optlab.check import PROMISES, Broken, Case, cases, held
-from optlab.optim.kit import Hyper, NonNegative, Positive, ema, zero_step
+from optlab.optim.kit import Hyper, NonNegative, Positive, choose, ema, zero_step
 from tests.check.rules import SoundHyper, a_case, a_class, init_state, update
 
 BY_NAME = {promise.name: promise for promise in PROMISES}
@@ -101,6 +102,15 @@ def one_buffer_for_all(param: Any, hyper: Any) -> Any:
     return {"mean": ZEROS[: param.numel()].view(param.shape)}
 
 
+def an_anchor(param: Any, hyper: Any) -> Any:
+    return {"step": zero_step(), "anchor": torch.zeros_like(param)}
+
+
+def keeps_the_first_point(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
+    t = state["step"] + 1
+    return param - hyper.lr * grad, {"step": t, "anchor": choose(t == 1, param, state["anchor"])}
+
+
 def keep(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
     return param - hyper.lr * grad, {"mean": state["mean"] * 1}
 
@@ -143,6 +153,14 @@ def a_norm(param: Any, hyper: Any) -> Any:
     return {"norm": torch.zeros((), dtype=param.dtype)}
 
 
+def a_counter_of_its_own(param: Any, hyper: Any) -> Any:
+    return init_state(param, hyper) | {"step": torch.zeros(())}
+
+
+def a_mean_somewhere(param: Any, hyper: Any) -> Any:
+    return {"mean": torch.zeros(param.shape, dtype=param.dtype)}
+
+
 def remembers_a_norm(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
     return param - hyper.lr * grad, {"norm": state["norm"] + 1}
 
@@ -181,12 +199,20 @@ def item(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
     return param - hyper.lr * grad * (1 + 0 * grad.sum().item()), {}
 
 
+def scaled_item(scale: float, grad: Any, param: Any, state: Any, hyper: Any) -> Any:
+    return param - scale * hyper.lr * grad * (1 + 0 * grad.sum().item()), {}
+
+
 def question(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
     return param - hyper.lr * (grad if grad.sum() > 0 else 2 * grad), {}
 
 
 def to_list(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
     return param - hyper.lr * grad * (1 + 0 * max(grad.flatten().tolist())), {}
+
+
+def by_tanh(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
+    return param - hyper.lr * grad.tanh(), {}
 
 
 def plain_float(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
@@ -259,6 +285,7 @@ VALUES = "update asks no tensor for its value"
 ELEMENTWISE = "elementwise says whether tensors may be laid end to end"
 NUMBERS = "hyperparameters are a frozen dataclass with a default and a range for every number"
 ZERO = "a zero gradient moves nothing at first, and gives no nan"
+COMPILED = "the fast path equals the eager one, bit for bit"
 SHAPES = "parameters may be single numbers, empty, or have any number of axes"
 
 FAULTS: list[tuple[str, dict[str, Any]]] = [
@@ -273,6 +300,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     (APART, {"init": a_mean, "step": keeps_the_gradient}),
     (APART, {"init": a_mean, "step": one_tensor_twice}),
     (APART, {"init": one_buffer_for_all, "step": keep}),
+    (APART, {"init": an_anchor, "step": keeps_the_first_point}),
     (FUNCTION, {"init": nothing, "step": counts_outside}),
     (FUNCTION, {"init": nothing, "step": draws}),
     ("the first steps go against the gradient", {"init": nothing, "step": climbs}),
@@ -282,6 +310,8 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     (KINDS, {"init": a_mean, "step": renames}),
     (LAYOUT, {"init": a_norm, "step": remembers_a_norm}),
     (LAYOUT, {"init": a_mean, "step": keep, "scalars": ("mean",)}),
+    (LAYOUT, {"init": a_counter_of_its_own}),
+    (LAYOUT, {"init": a_mean_somewhere, "step": keep}),
     (COUNTER, {"step": counts_by(2.0)}),
     (COUNTER, {"step": counts_by(0.0)}),
     (COUNTER, {"init": a_wide_counter}),
@@ -317,10 +347,8 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
         "a resumed run equals an uninterrupted one, bit for bit",
         {"methods": {"step": remembers_by_itself}},
     ),
-    (
-        "the fast path equals the eager one, bit for bit",
-        {"methods": {"step": otherwise_where_fast}},
-    ),
+    (COMPILED, {"methods": {"step": otherwise_where_fast}}),
+    (COMPILED, {"init": nothing, "step": by_tanh, "methods": {"step": otherwise_where_fast}}),
 ]
 
 
@@ -349,6 +377,18 @@ def test_a_planted_fault_breaks_its_promise(name: str, pieces: dict[str, Any]) -
     assert isinstance(result, Broken)
     assert result.expected
     assert result.found
+
+
+def test_a_kernel_may_round_a_function_of_the_c_library_otherwise() -> None:
+    # Over eight elements PyTorch's vectorized tanh and the C library's part in the last bit.
+    result = held(BY_NAME[COMPILED], a_case(init=nothing, step=by_tanh))
+    assert isinstance(result, str)
+
+
+def test_a_fault_in_a_partial_function_is_reported_with_its_line() -> None:
+    result = held(BY_NAME[VALUES], a_case(init=nothing, step=functools.partial(scaled_item, 2.0)))
+    assert isinstance(result, Broken)
+    assert "test_faults.py, line" in result.found
 
 
 def test_every_promise_has_a_planted_fault() -> None:

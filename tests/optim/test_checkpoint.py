@@ -116,6 +116,19 @@ def test_a_wider_saved_dtype_is_kept() -> None:
     assert loaded.state[narrow[0]]["exp_avg"].dtype == torch.float64
 
 
+@pytest.mark.parametrize("counter", [2.0, torch.tensor(2.0)], ids=["number", "tensor"])
+def test_loading_does_not_ask_the_default_device(counter: Any) -> None:
+    weight = nn.Parameter(torch.ones(3))
+    weight.grad = torch.ones(3)
+    optimizer = Adam([weight])
+    optimizer.step()
+    saved = optimizer.state_dict()
+    saved["state"][0]["step"] = counter
+    with torch.device("meta"):
+        optimizer.load_state_dict(saved)
+    assert optimizer.state[weight]["step"].item() == 2.0
+
+
 def test_counters_of_old_and_fused_files_become_cpu_tensors() -> None:
     own = params()
     optimizer = Adam(own)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from optlab.config import ConfigError
-from optlab.optim import SGD, Adam, RuleOptimizer
+from optlab.optim import SGD, Adam, Muon, RuleOptimizer
 from optlab.optim.fast import CompiledGroup, compiler, group, kernel
 from optlab.optim.fast.compiler import NoCompiler
 from optlab.registry import optimizers
@@ -83,7 +83,8 @@ def test_parameters_that_are_not_on_the_cpu_are_eager() -> None:
     param.grad = torch.ones(3, device="meta")
     optimizer = SGD([param])
     optimizer.step()
-    assert optimizer.eager_reasons == ["kernels are for tensors on the CPU, these are on meta"]
+    (reason,) = optimizer.eager_reasons
+    assert reason == "kernels are for tensors on the CPU or a CUDA device, these are on meta"
 
 
 def test_a_schedule_compiles_nothing_and_looks_for_nothing_again(
@@ -221,3 +222,67 @@ def test_a_capturable_step_asks_no_tensor_for_its_value() -> None:
         optimizer.step()
         with NoValues():
             optimizer.step()
+
+
+@pytest.mark.parametrize("emptied", [lambda o: o.state.clear(), None])
+def test_states_emptied_by_a_user_begin_anew(emptied: Any) -> None:
+    def empty(optimizer: RuleOptimizer) -> None:
+        for state in optimizer.state.values():
+            state.clear()
+
+    results = []
+    for fast in (True, False):
+        params = ready((3,), (2, 2))
+        optimizer = Adam(params, lr=0.1, fast=fast)
+        for step in range(4):
+            if step == 2:
+                (emptied or empty)(optimizer)
+            optimizer.step()
+        results.append(params)
+    # The square roots of the eager update may be off in their last bit.
+    torch.testing.assert_close(*results, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam])
+def test_entries_that_a_user_adds_to_a_state_stay_as_they_are(make: type[RuleOptimizer]) -> None:
+    params = ready((3,), (2, 2))
+    optimizer = make(params, fast=True)
+    optimizer.step()
+    optimizer.state[params[0]]["mine"] = torch.full((3,), 7.0)
+    optimizer.state[params[1]]["note"] = "frozen soon"
+    optimizer.step()
+    assert optimizer.state[params[0]]["mine"].tolist() == [7.0] * 3
+    assert optimizer.state[params[1]]["note"] == "frozen soon"
+    assert optimizer.execution == "compiled"
+
+
+def test_an_option_that_needs_other_entries_may_be_switched_in_the_middle() -> None:
+    (param,) = ready((4, 3))
+    optimizer = Muon([param], orthogonalize=False)
+    optimizer.step()
+    optimizer.param_groups[0]["orthogonalize"] = True
+    before = param.detach().clone()
+    optimizer.step()
+    assert "momentum_buffer" in optimizer.state[param]
+    assert not torch.equal(param, before)
+
+
+def test_a_step_under_autocast_has_the_precision_of_its_tensors() -> None:
+    (inside,), (outside,) = ready((8, 8)), ready((8, 8))
+    for param, enabled in ((inside, True), (outside, False)):
+        optimizer = Muon([param])
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            optimizer.step()
+    assert torch.equal(inside, outside)
+
+
+@pytest.mark.parametrize("fast", [False, None])
+def test_a_rate_that_changes_in_every_step_is_used_at_once(fast: bool | None) -> None:
+    (param,) = ready((1,))
+    optimizer = SGD([param], lr=1.0, fast=fast)
+    param.data.zero_()
+    param.grad = torch.ones(1)
+    for lr in (1.0, 0.5, 0.25, 0.0, 0.125):
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.step()
+    assert param.item() == -1.875

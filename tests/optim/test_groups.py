@@ -1,5 +1,6 @@
 """Signatures, documentation and checks that derive from the hyperparameters."""
 
+import dataclasses
 import inspect
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from optlab.config import ConfigError
-from optlab.optim import SGD, Adam, RuleOptimizer
+from optlab.optim import SGD, Adam, Hyper, Momentum, RuleOptimizer
 from optlab.registry import optimizers
 
 every_counterpart = pytest.mark.parametrize(
@@ -158,3 +159,47 @@ def test_a_rate_within_rounding_of_zero_is_zero() -> None:
     weight.grad = torch.full((2,), 1e30)
     optimizer.step()
     assert weight.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("make", "option", "hint"),
+    [
+        (SGD, "momentum", "use optlab.optim.Momentum"),
+        (SGD, "nesterov", "use optlab.optim.NAG"),
+        (Momentum, "nesterov", "use optlab.optim.NAG"),
+        (Adam, "fused", "one compiled pass"),
+    ],
+)
+def test_options_of_torch_that_stand_elsewhere_are_pointed_to(
+    make: Any, option: str, hint: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"{make.__name__} has no option '{option}': .*{hint}"):
+        make([param()], lr=0.1, **{option: True})
+
+
+@pytest.mark.parametrize("name", ["maximize", "params", "max_lr", "fused"])
+def test_a_hyperparameter_with_the_name_of_something_else_is_refused(name: str) -> None:
+    hyper = dataclasses.make_dataclass(
+        "Mine", [("lr", float, 0.1), (name, float, 0.5)], bases=(Hyper,), frozen=True
+    )
+    with pytest.raises(ConfigError, match=f"is called '{name}', which every parameter group has"):
+        type("Mine", (RuleOptimizer,), {"rule": dataclasses.replace(SGD.rule, hyper=hyper)})
+
+
+def test_a_key_that_a_user_added_is_loaded_where_it_is_known() -> None:
+    optimizer = Adam([param()])
+    optimizer.param_groups[0]["lr_scale"] = 0.5
+    saved = optimizer.state_dict()
+    optimizer.load_state_dict(saved)
+    assert optimizer.param_groups[0]["lr_scale"] == 0.5
+    with pytest.raises(ConfigError, match=r"unknown option .* 'lr_scale'"):
+        Adam([param()]).load_state_dict(saved)
+
+
+def test_new_data_of_a_tensor_learning_rate_is_seen() -> None:
+    weight, rate = param(), torch.tensor(0.5)
+    optimizer = SGD([weight], lr=rate)
+    rate.data = torch.tensor(0.25)
+    weight.grad = torch.ones(2)
+    optimizer.step()
+    assert weight.tolist() == [0.75, 0.75]

@@ -4,7 +4,7 @@ import torch
 
 from optlab.config import ConfigError
 from optlab.optim import bias_correction, ema, ewma, root
-from optlab.optim.math import choose, either, larger, rectification, smaller
+from optlab.optim.math import choose, either, larger, rectification, scalar, smaller, zero_step
 
 TEMPERATURES = [43.0, 33.0, 25.5, 30.6]
 
@@ -151,3 +151,9 @@ def test_either_chooses_every_value_by_a_tensor_and_run_by_run() -> None:
     assert first.tolist() == [7.0, 0.5]
     assert second[0].tolist() == [1.0, 1.0]
     assert second[1].isnan().all()
+
+
+def test_numbers_of_a_state_are_on_the_cpu_whatever_the_default_device() -> None:
+    with torch.device("meta"):
+        numbers = [scalar(0.5), zero_step()]
+    assert [number.item() for number in numbers] == [0.5, 0.0]

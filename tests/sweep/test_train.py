@@ -119,6 +119,20 @@ def test_what_loading_measured_is_recorded(train):
     assert read_result(where).notes["labels_randomized"] == 60
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "how"),
+    [
+        (["optimizer=adam"], "compiled"),
+        (["optimizer=adam", "trainer.engine=plain"], "compiled"),
+        (["optimizer=muon"], "eager: the rule looks at whole tensors, not at single elements"),
+        (["optimizer=foreign", "optimizer.target=torch.optim.SGD"], "torch.optim.sgd.SGD"),
+    ],
+)
+def test_how_updates_were_executed_is_recorded(train, optimizer, how):
+    # Kernels round square roots as IEEE 754 asks, which PyTorch does not always.
+    assert read_result(train("run", *optimizer)).execution == how
+
+
 def test_any_option_of_a_foreign_optimizer_is_passed_on(train):
     target = "optimizer.target=torch.optim.SGD"
     options = ["optimizer=foreign", target, "optimizer.momentum=0.9", "optimizer.nesterov=true"]

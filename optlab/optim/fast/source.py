@@ -1,8 +1,12 @@
-"""A recorded formula as C: one pass over the elements of any number of tensors.
+"""A recorded formula as text that C and CUDA C++ read alike, operation by operation.
 
 The arithmetic is that of PyTorch's own eager operations, one rounding per operation and no fused
 multiply-add, so that the result is the same to the last bit. Scalars (hyperparameters, counters and
-what follows from them alone) are computed once per tensor in double, as Python would.
+what follows from them alone) are computed in double, as Python would.
+
+`optlab.optim.fast.c_source` and `optlab.optim.fast.cuda_source` put these functions into whole
+files. What differs between the two languages is hidden in names that each defines: ``FUNCTION``,
+``float16``, ``bfloat16``, and the conversions of both from and to float.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,36 +18,13 @@ import torch
 from optlab.optim.fast.trace import Formula, Operation, Untraceable, Value
 
 C_TYPES = {torch.float32: "float", torch.float64: "double", torch.bool: "int"}
-#: How an element is kept in memory: C type, and how it is read and written.
+#: How an element is kept in memory: its type, and how it is read and written.
 STORAGE = {
     torch.float32: ("float", "{}", "{}"),
     torch.float64: ("double", "{}", "{}"),
-    torch.float16: ("_Float16", "(float)({})", "(_Float16)({})"),
-    torch.bfloat16: ("uint16_t", "from_bfloat16({})", "to_bfloat16({})"),
+    torch.float16: ("float16", "from_float16({})", "to_float16({})"),
+    torch.bfloat16: ("bfloat16", "from_bfloat16({})", "to_bfloat16({})"),
 }
-
-_PREAMBLE = """\
-#include <math.h>
-#include <stdint.h>
-#include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
-
-static inline float from_bfloat16(uint16_t x) {
-    uint32_t bits = (uint32_t)x << 16;
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
-}
-
-static inline uint16_t to_bfloat16(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, 4);
-    uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    return value != value ? 0x7fc0 : (uint16_t)rounded;
-}
-"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +33,8 @@ class Layout:
 
     The inputs of the formula are the hyperparameters, the scalars of the state, gradient, parameter
     and the rest of the state, in this order; its outputs are the new scalars, the new parameter and
-    the new rest of the state.
+    the new rest of the state. A row of pointers leads to one tensor's: scalars of the state,
+    gradient, parameter, rest of the state.
 
     Attributes:
         hypers: Number of hyperparameters.
@@ -66,27 +48,104 @@ class Layout:
     gradient: torch.dtype
     elements: tuple[torch.dtype, ...]
 
+    @property
+    def row(self) -> int:
+        """Pointers in a row."""
+        return len(self.scalars) + 1 + len(self.elements)
 
-def c_source(formula: Formula, layout: Layout) -> str:
-    """Return a C file that defines ``optlab_step``.
 
-    ``void optlab_step(int64_t count, const int64_t *sizes, void **pointers, const double *hyper,
-    double *scratch, int64_t threads)`` updates ``count`` tensors. ``pointers`` has for each tensor
-    one row: scalars of the state, gradient, parameter, rest of the state. ``scratch`` has room for
-    `scratch_size` doubles per tensor.
+class Writer:
+    """Prints what every language needs of a formula.
 
     Raises:
-        Untraceable: For an operation without a C form, naming it.
+        Untraceable: When a number per tensor and one per element take each other's place.
     """
-    return _Writer(formula, layout).source()
+
+    def __init__(self, formula: Formula, layout: Layout) -> None:
+        self.formula, self.layout = formula, layout
+        h, s = layout.hypers, len(layout.scalars)
+        self.hypers = formula.inputs[:h]
+        self.scalars = formula.inputs[h : h + s]
+        self.gradient, *self.elements = formula.inputs[h + s :]
+        self.new_scalars, self.new_elements = formula.outputs[:s], formula.outputs[s:]
+        self.crossing = crossing(formula)
+        if any(not value.scalar for value in self.new_scalars):
+            raise Untraceable("a scalar of the state would become a number per element")
+        if any(value.scalar for value in self.new_elements):
+            raise Untraceable("the parameter or its state would become one number")
+
+    def sizes(self) -> list[str]:
+        """Return the sizes of what the functions take, as definitions."""
+        sizes = {
+            "HYPERS": self.layout.hypers,
+            "SCALARS": len(self.scalars),
+            "SCRATCH": max(1, len(self.crossing)),
+            "ROW": self.layout.row,
+        }
+        return [*(f"#define {name} {size}" for name, size in sizes.items()), ""]
+
+    def scalar_functions(self) -> list[str]:
+        """Return functions of one tensor's scalars: read them, advance them, write them back.
+
+        ``advance`` also leaves in ``scratch`` what the elements need.
+        """
+        kept = [STORAGE[dtype] for dtype in self.layout.scalars]
+        places = [f"*({kind[0]} *)row[{i}]" for i, kind in enumerate(kept)]
+        look = [f"seen[{i}] = (double){k[1].format(places[i])};" for i, k in enumerate(kept)]
+        put = [f"{places[i]} = {k[2].format(f'fresh[{i}]')};" for i, k in enumerate(kept)]
+        advance = [
+            *(f"const double {_name(v)} = hyper[{i}];" for i, v in enumerate(self.hypers)),
+            *(f"const double {_name(v)} = seen[{i}];" for i, v in enumerate(self.scalars)),
+            *(_statement(op) for op in self.formula.operations if op.result.scalar),
+            *(f"scratch[{i}] = (double){_name(v)};" for i, v in enumerate(self.crossing)),
+            *(f"fresh[{i}] = (double){_name(v)};" for i, v in enumerate(self.new_scalars)),
+        ]
+        given = "const double *seen, const double *hyper, double *scratch, double *fresh"
+        return [
+            *function("void look(void *const *row, double *seen)", look),
+            *function("void put(void *const *row, const double *fresh)", put),
+            *function(f"void advance({given})", advance),
+        ]
+
+    def pointers(self) -> list[str]:
+        """Return the pointers of a row: ``pg`` to the gradient; ``p0``, ... to what is written."""
+        names = ["pg", *(f"p{i}" for i in range(len(self.elements)))]
+        kinds = [f"const {STORAGE[self.layout.gradient][0]}"]
+        kinds += [STORAGE[dtype][0] for dtype in self.layout.elements]
+        first = len(self.scalars)
+        return [
+            f"{kind} *__restrict__ {name} = ({kind} *)row[{first + i}];"
+            for i, (kind, name) in enumerate(zip(kinds, names, strict=True))
+        ]
+
+    def known(self) -> list[str]:
+        """Return the scalars that ``scratch`` holds, in the types in which elements meet them."""
+        kinds = [C_TYPES[value.dtype] for value in self.crossing]
+        return [
+            f"const {kind} {_name(value)} = ({kind})scratch[{i}];"
+            for i, (kind, value) in enumerate(zip(kinds, self.crossing, strict=True))
+        ]
+
+    def element(self, place: str) -> list[str]:
+        """Return the update of one element.
+
+        Args:
+            place: Where it is, with ``{}`` for ``g`` or the number of the pointer.
+        """
+        places = [place.format(i) for i in range(len(self.elements))]
+        kinds, steps = self.layout.elements, self.formula.operations
+        return [
+            _load(self.gradient, self.layout.gradient, place.format("g")),
+            *(_load(v, k, p) for v, k, p in zip(self.elements, kinds, places, strict=True)),
+            *(_statement(operation) for operation in steps if not operation.result.scalar),
+            *(
+                f"{p} = {STORAGE[k][2].format(_name(v))};"
+                for v, k, p in zip(self.new_elements, kinds, places, strict=True)
+            ),
+        ]
 
 
-def scratch_size(formula: Formula) -> int:
-    """Return the doubles per tensor that ``optlab_step`` needs."""
-    return max(1, len(_crossing(formula)))
-
-
-def _crossing(formula: Formula) -> list[Value]:
+def crossing(formula: Formula) -> list[Value]:
     """Return the scalars that the elements need."""
     needed: dict[Value, None] = {}
     for operation in formula.operations:
@@ -96,150 +155,18 @@ def _crossing(formula: Formula) -> list[Value]:
     return list(needed)
 
 
-class _Writer:
-    def __init__(self, formula: Formula, layout: Layout) -> None:
-        self.formula, self.layout = formula, layout
-        h, s = layout.hypers, len(layout.scalars)
-        self.hypers = formula.inputs[:h]
-        self.scalars = formula.inputs[h : h + s]
-        self.gradient, *self.elements = formula.inputs[h + s :]
-        self.new_scalars, self.new_elements = formula.outputs[:s], formula.outputs[s:]
-        self.crossing = _crossing(formula)
-        self.row = s + 1 + len(self.elements)
-        if any(not value.scalar for value in self.new_scalars):
-            raise Untraceable("a scalar of the state would become a number per element")
-        if any(value.scalar for value in self.new_elements):
-            raise Untraceable("the parameter or its state would become one number")
-
-    def source(self) -> str:
-        return "\n".join(
-            [_PREAMBLE, *self._prologue(), *self._repetition(), *self._body(), self._driver()]
-        )
-
-    def _prologue(self) -> list[str]:
-        """Return the function of one tensor's scalars: reads and advances them, fills scratch."""
-        reads = [f"const double {_name(v)} = hyper[{i}];" for i, v in enumerate(self.hypers)] + [
-            f"const double {_name(v)} = (double)*({STORAGE[dtype][0]} *)row[{i}];"
-            for i, (v, dtype) in enumerate(zip(self.scalars, self.layout.scalars, strict=True))
-        ]
-        steps = [_statement(op) for op in self.formula.operations if op.result.scalar]
-        keep = [f"scratch[{i}] = (double){_name(v)};" for i, v in enumerate(self.crossing)]
-        writes = [
-            f"*({STORAGE[dtype][0]} *)row[{i}] = ({STORAGE[dtype][0]}){_name(v)};"
-            for i, (v, dtype) in enumerate(zip(self.new_scalars, self.layout.scalars, strict=True))
-        ]
-        head = "static void advance(void **row, const double *hyper, double *scratch) {"
-        return [head, *_indented([*reads, *steps, *keep, *writes]), "}", ""]
-
-    def _repetition(self) -> list[str]:
-        """Return functions for tensors in the same state, whose scalars need no second power."""
-        kept = [STORAGE[dtype][0] for dtype in self.layout.scalars]
-        reads = [f"seen[{i}] = (double)*({kind} *)row[{i}];" for i, kind in enumerate(kept)]
-        copies = [f"*({k} *)row[{i}] = *({k} *)before[{i}];" for i, k in enumerate(kept)]
-        return [
-            "static void look(void **row, double *seen) {",
-            *_indented(reads),
-            "}",
-            "",
-            "static void repeat(void **row, void **before) {",
-            *_indented(copies),
-            "}",
-            "",
-        ]
-
-    def _body(self) -> list[str]:
-        """Return the function of the elements ``first`` to ``last`` of one tensor."""
-        s = len(self.scalars)
-        pointers = [f"const {STORAGE[self.layout.gradient][0]} *restrict pg = row[{s}];"] + [
-            f"{STORAGE[dtype][0]} *restrict p{i} = row[{s + 1 + i}];"
-            for i, dtype in enumerate(self.layout.elements)
-        ]
-        known = [
-            f"const {C_TYPES[v.dtype]} {_name(v)} = ({C_TYPES[v.dtype]})scratch[{i}];"
-            for i, v in enumerate(self.crossing)
-        ]
-        loads = [_load(self.gradient, self.layout.gradient, "pg[i]")] + [
-            _load(v, dtype, f"p{i}[i]")
-            for i, (v, dtype) in enumerate(zip(self.elements, self.layout.elements, strict=True))
-        ]
-        steps = [_statement(op) for op in self.formula.operations if not op.result.scalar]
-        stores = [
-            f"p{i}[i] = {STORAGE[dtype][2].format(_name(v))};"
-            for i, (v, dtype) in enumerate(
-                zip(self.new_elements, self.layout.elements, strict=True)
-            )
-        ]
-        loop = ["for (int64_t i = first; i < last; i++) {"]
-        loop += [*_indented([*loads, *steps, *stores]), "}"]
-        return [
-            "static void update(void **row, const double *scratch, int64_t first, int64_t last) {",
-            *_indented([*pointers, *known, *loop]),
-            "}",
-            "",
-        ]
-
-    def _driver(self) -> str:
-        sizes = {"ROW": self.row, "SCRATCH": max(1, len(self.crossing)), "SEEN": len(self.scalars)}
-        defines = [f"#define {name} {size}" for name, size in sizes.items()]
-        return "\n".join([*defines, "", _DRIVER])
+def function(head: str, body: Sequence[str]) -> list[str]:
+    """Return the lines of a function."""
+    return [f"FUNCTION {head} {{", *indented(body), "}", ""]
 
 
-_DRIVER = """\
-static void share(int64_t count, const int64_t *sizes, void **pointers, const double *scratch,
-                  int64_t first, int64_t last) {
-    int64_t start = 0;
-    for (int64_t k = 0; k < count && start < last; k++) {
-        const int64_t end = start + sizes[k];
-        if (end > first) {
-            const int64_t low = first > start ? first - start : 0;
-            const int64_t high = (last < end ? last : end) - start;
-            update(pointers + k * ROW, scratch + k * SCRATCH, low, high);
-        }
-        start = end;
-    }
-}
-
-void optlab_step(int64_t count, const int64_t *sizes, void **pointers, const double *hyper,
-                 double *scratch, int64_t threads) {
-    int64_t total = 0;
-    double seen[SEEN + 1] = {0}, now[SEEN + 1] = {0};
-    for (int64_t k = 0; k < count; k++) {
-        void **row = pointers + k * ROW;
-        double *own = scratch + k * SCRATCH;
-        look(row, now);
-        if (k > 0 && memcmp(seen, now, sizeof now) == 0) {
-            repeat(row, row - ROW);
-            memcpy(own, own - SCRATCH, SCRATCH * sizeof(double));
-        } else {
-            memcpy(seen, now, sizeof now);
-            advance(row, hyper, own);
-        }
-        total += sizes[k];
-    }
-    const int64_t useful = total / 32768;
-    if (threads > useful) threads = useful;
-#ifdef _OPENMP
-    if (threads > 1) {
-#pragma omp parallel num_threads((int)threads)
-        {
-            const int64_t parts = omp_get_num_threads(), part = omp_get_thread_num();
-            share(count, sizes, pointers, scratch, total * part / parts / 64 * 64,
-                  part + 1 == parts ? total : total * (part + 1) / parts / 64 * 64);
-        }
-        return;
-    }
-#endif
-    share(count, sizes, pointers, scratch, 0, total);
-}
-"""
+def indented(lines: Sequence[str]) -> list[str]:
+    """Return lines one level deeper."""
+    return [f"    {line}" for line in lines]
 
 
 def _name(value: Value) -> str:
     return f"v{value.index}"
-
-
-def _indented(lines: Sequence[str]) -> list[str]:
-    return [f"    {line}" for line in lines]
 
 
 def _load(value: Value, stored: torch.dtype, place: str) -> str:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from optlab.optim.fast.compiler import cpp_library
-from optlab.optim.fast.kernel import Kernel
 
-_DTYPES = {torch.float16: 5, torch.float32: 6, torch.float64: 7, torch.bfloat16: 15}
+#: PyTorch's numbers of dtypes and types of devices.
+DTYPES = {torch.float16: 5, torch.float32: 6, torch.float64: 7, torch.bfloat16: 15}
+_DEVICES = {"cpu": 0, "cuda": 1}
 
 #: Where a tensor's C++ object is; another one after `torch.utils.swap_tensors`.
 implementation = attrgetter("_cdata")
@@ -22,16 +23,20 @@ implementation = attrgetter("_cdata")
 
 @functools.cache
 def gatherer() -> Any:
-    """Return the function ``optlab_gather`` of gather.cpp.
+    """Return the library made of gather.cpp.
 
     Raises:
         NoCompiler: When it cannot be compiled here.
     """
-    source = Path(__file__).with_name("gather.cpp").read_text()
-    function = cpp_library(source).optlab_gather
-    function.restype = ctypes.c_int64
-    function.argtypes = [*[ctypes.c_int64] * 3, *[ctypes.c_void_p] * 7]
-    return function
+    library = cpp_library(Path(__file__).with_name("gather.cpp").read_text())
+    number, place = ctypes.c_int64, ctypes.c_void_p
+    library.optlab_gather.restype = library.optlab_blocks.restype = number
+    library.optlab_gather.argtypes = [*[number] * 5, *[place] * 7]
+    library.optlab_blocks.argtypes = [number, place, number, place]
+    return library
+
+
+_END = object()
 
 
 class Table:
@@ -39,39 +44,48 @@ class Table:
 
     Args:
         kernel: Updates them.
-        params: Parameters of one dtype.
-        states: Their states, with the entries of ``kernel.entries``.
+        params: Parameters of one dtype on one device.
+        states: Their states, with the entries of ``kernel.program.entries``.
     """
 
     def __init__(
-        self, kernel: Kernel, params: Sequence[Tensor], states: Sequence[Mapping[str, Tensor]]
+        self, kernel: Any, params: Sequence[Tensor], states: Sequence[Mapping[str, Tensor]]
     ) -> None:
         self.kernel, self.params = kernel, list(params)
         self._views = [state.values() for state in states]
-        self._values = list(chain.from_iterable(self._views))
-        count, entries, layout = len(self.params), len(kernel.entries), kernel.layout
-        entry_tensors = [state[name] for state in states for name in kernel.entries]
+        # The end is compared too: states that were emptied in place would match a part of them.
+        self._values = [*chain.from_iterable(self._views), _END]
+        entries, layout = kernel.program.entries, kernel.program.layout
+        entry_tensors = [state[name] for state in states for name in entries]
         dtypes = (*layout.scalars, layout.gradient, *layout.elements)
-        self._sizes = (ctypes.c_int64 * count)()
-        self._rows = (ctypes.c_void_p * (count * (entries + 2)))()
-        self._scratch = (ctypes.c_double * (count * kernel.scratch))()
+        count = len(self.params)
+        sizes, rows = self._room(count)
         self._others = (ctypes.c_int64 * count)()
         self._found = ctypes.c_int64()
-        self._numbers = (ctypes.c_double * layout.hypers)()
         self._ready = 0
         self._kept = (
             (ctypes.c_void_p * count)(*map(implementation, self.params)),
             (ctypes.c_void_p * len(entry_tensors))(*map(implementation, entry_tensors)),
-            (ctypes.c_int64 * len(dtypes))(*(_DTYPES[dtype] for dtype in dtypes)),
+            (ctypes.c_int64 * len(dtypes))(*(DTYPES[dtype] for dtype in dtypes)),
         )
-        places: list[Any] = [*self._kept, self._sizes, self._rows, self._others, self._found]
-        self._gather_arguments = (count, len(layout.scalars), entries, *_addresses(places))
-        places = [self._sizes, self._rows, self._numbers, self._scratch]
-        self._step_arguments = _addresses(places)
+        places: list[Any] = [*self._kept, sizes, rows, self._others, self._found]
+        device = self.params[0].device
+        where = (_DEVICES[device.type], device.index or 0)
+        lengths = (count, len(layout.scalars), len(entries))
+        self._gather_arguments = (*where, *lengths, *addresses(places))
+
+    def _room(self, count: int) -> tuple[Any, Any]:
+        """Return memory for the sizes and the rows of pointers of ``count`` tensors."""
+        layout = self.kernel.program.layout
+        sizes, rows = (ctypes.c_int64 * count)(), (ctypes.c_void_p * (count * layout.row))()
+        scratch = (ctypes.c_double * (count * self.kernel.scratch))()
+        self._numbers = (ctypes.c_double * layout.hypers)()
+        self._step_arguments = addresses([sizes, rows, self._numbers, scratch])
+        return sizes, rows
 
     def is_current(self) -> bool:
         """Return whether the states still hold the tensors that they held."""
-        return all(map(is_, chain.from_iterable(self._views), self._values))
+        return all(map(is_, chain(*self._views, (_END,)), self._values))
 
     def gather(self) -> list[Tensor]:
         """Find gradients and memory for the next `step`.
@@ -79,15 +93,16 @@ class Table:
         Returns:
             Parameters with a gradient that the kernel cannot take.
         """
-        self._ready = gatherer()(*self._gather_arguments)
+        self._ready = gatherer().optlab_gather(*self._gather_arguments)
         return [self.params[self._others[i]] for i in range(self._found.value)]
 
-    def step(self, numbers: Sequence[float]) -> None:
+    def step(self, numbers: Sequence[float | Tensor]) -> None:
         """Update what `gather` found, with the hyperparameters ``numbers``."""
         if self._ready:
-            self._numbers[:] = numbers  # type: ignore[call-overload]
+            self._numbers[:] = numbers  # tensors give their value
             self.kernel.step(self._ready, *self._step_arguments, torch.get_num_threads())
 
 
-def _addresses(places: Sequence[Any]) -> tuple[Any, ...]:
+def addresses(places: Sequence[Any]) -> tuple[Any, ...]:
+    """Return references to ctypes objects, which keep them alive."""
     return tuple(ctypes.byref(place) for place in places)

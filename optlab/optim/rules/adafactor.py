@@ -43,7 +43,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 from torch import Tensor
 
-from optlab.optim.math import as_float64, larger, norm, smaller, zero_step
+from optlab.optim.math import as_float64, is_zero, larger, norm, smaller, zero_step
 from optlab.optim.regularizers import decay_step
 from optlab.optim.rule import Hyper, NewState, Rule, State
 from optlab.optim.torch_optimizer import RuleOptimizer
@@ -96,8 +96,8 @@ def update(
     u = grad / larger(root, eps1)
     # In place on what was made here: fewer tensors of a large matrix's size.
     u *= like(-alpha / larger(rms(u) / hyper.d, 1.0), u)
-    decays = isinstance(hyper.weight_decay, Tensor) or hyper.weight_decay != 0
-    u += decay_step(param, hyper.lr, hyper.weight_decay) if decays else param
+    still = is_zero(hyper.weight_decay)
+    u += param if still else decay_step(param, hyper.lr, hyper.weight_decay)
     return u, {"step": t, **squares}
 
 

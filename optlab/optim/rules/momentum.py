@@ -79,4 +79,8 @@ class Momentum(RuleOptimizer):
 
     rule = Rule(MomentumHyper, init_state, update, torch_group={"dampening": 0, "nesterov": False})
     torch_class = torch.optim.SGD
+    elsewhere: ClassVar = {
+        "nesterov": "use optlab.optim.NAG",
+        "dampening": "it is left out; torch.optim.SGD has it",
+    }
     torch_form: ClassVar = {"lr_in_buffer": False}

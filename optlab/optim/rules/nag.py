@@ -95,4 +95,8 @@ class NAG(RuleOptimizer):
         torch_group={"dampening": 0, "nesterov": True},
     )
     torch_class = torch.optim.SGD
+    elsewhere: ClassVar = {
+        "nesterov": "it is this class; leave it out",
+        "dampening": "it is left out; torch.optim.SGD has it",
+    }
     torch_form: ClassVar = {"lr_in_buffer": False}

@@ -45,7 +45,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from optlab.optim.math import EpsPlacement, Number, ema, root, zero_step
+from optlab.optim.math import EpsPlacement, Number, ema, is_zero, root, zero_step
 from optlab.optim.rule import Hyper, NewState, Rule, State
 from optlab.optim.torch_optimizer import RuleOptimizer
 from optlab.registry import optimizers
@@ -77,7 +77,8 @@ class RMSpropHyper(Hyper):
 def init_state(param: Tensor, hyper: RMSpropHyper) -> NewState:
     """Return step 0 and averages of zero; those that the options need."""
     kept = ["square_avg"] + ["grad_avg"] * hyper.centered
-    kept += ["momentum_buffer"] * _accumulates(hyper.momentum)
+    # `update` goes by the state: a stack of runs with momenta of their own is begun with them.
+    kept += ["momentum_buffer"] * (not is_zero(hyper.momentum))
     return {"step": zero_step(), **{name: torch.zeros_like(param) for name in kept}}
 
 
@@ -106,14 +107,6 @@ def variance(square: Tensor, mean: Tensor, grad: Tensor, alpha: Number) -> Tenso
         alpha: Decay of both averages.
     """
     return torch.maximum(square - mean * mean, alpha * (1 - alpha) / 4 * (grad * grad))
-
-
-def _accumulates(momentum: Number) -> bool:
-    """Return whether a state has a momentum buffer: one is kept for a tensor, whatever its value.
-
-    `update` goes by the state: a stack of runs with momenta of their own has to be begun with them.
-    """
-    return isinstance(momentum, Tensor) or momentum != 0
 
 
 @optimizers.register("rmsprop")

@@ -22,6 +22,7 @@ that of a mean squared error times n / 2 (erratum E33).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -69,3 +70,8 @@ class SGD(RuleOptimizer):
         torch_group={"momentum": 0, "dampening": 0, "nesterov": False},
     )
     torch_class = torch.optim.SGD
+    elsewhere: ClassVar = {
+        "momentum": "use optlab.optim.Momentum (lr_in_buffer=False for torch's form)",
+        "nesterov": "use optlab.optim.NAG (lr_in_buffer=False for torch's form)",
+        "dampening": "it is left out; torch.optim.SGD has it",
+    }
