@@ -33,6 +33,7 @@ class Execution:
         self.reason = ""
         self._name, self._rule = name, rule
         self._compiled: CompiledGroup | None = None
+        self._device: torch.device | None = None
         self._hyper: Hyper
         self._options: GradientOptions
         self._program: Any = None
@@ -123,6 +124,9 @@ class Execution:
 
     def _choose(self, params: Sequence[Tensor]) -> None:
         """Keep or renew the kernels."""
+        device = params[0].device if params else None
+        if device != self._device:  # the module was moved
+            self._device, self._compiled, self.reason = device, None, ""
         if self.reason or (self._compiled is not None and self._compiled.is_current(params)):
             return
         hyper, options = self._hyper, self._options

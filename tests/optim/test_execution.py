@@ -87,6 +87,19 @@ def test_parameters_that_are_not_on_the_cpu_are_eager() -> None:
     assert reason == "kernels are for tensors on the CPU or a CUDA device, these are on meta"
 
 
+def test_parameters_that_move_are_looked_at_again() -> None:
+    param = nn.Parameter(torch.ones(3, device="meta"))
+    optimizer = SGD([param], lr=0.5)
+    param.grad = torch.ones(3, device="meta")
+    optimizer.step()
+    assert optimizer.execution.startswith("eager")
+    optimizer.param_groups[0]["params"][0] = param = nn.Parameter(torch.ones(3))
+    param.grad = torch.ones(3)
+    optimizer.step()
+    assert optimizer.execution == "compiled"
+    assert param.tolist() == [0.5] * 3
+
+
 def test_a_schedule_compiles_nothing_and_looks_for_nothing_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -133,6 +146,26 @@ def test_threads_do_not_change_a_bit() -> None:
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(map(torch.equal, results[0], other))
+
+
+def test_parameters_on_one_memory_are_updated_one_after_the_other() -> None:
+    memory = random(300_000)
+    results = []
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 4):
+            torch.set_num_threads(threads)
+            data = memory.clone()
+            params = [nn.Parameter(data[:200_000]), nn.Parameter(data[100_000:])]
+            optimizer = SGD(params, lr=0.5, weight_decay=0.5, fast=True)
+            for step in range(3):
+                for index, param in enumerate(params):
+                    param.grad = random(*param.shape, seed=step + 10 * index)
+                optimizer.step()
+            results.append(data)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*results)
 
 
 def test_autograd_notices_that_a_kernel_wrote() -> None:

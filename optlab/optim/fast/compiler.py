@@ -38,7 +38,7 @@ def c_library(source: str) -> ctypes.CDLL:
 
 
 @functools.cache
-def cpp_library(source: str) -> ctypes.CDLL:
+def cpp_library(source: str) -> ctypes.PyDLL:
     """Return a compiled C++ file that may include PyTorch's headers and link its core library.
 
     Raises:
@@ -48,7 +48,9 @@ def cpp_library(source: str) -> ctypes.CDLL:
     torch_flags = ("-std=c++20", f"-I{root / 'include'}", f"-L{root / 'lib'}", "-lc10")
     abi = f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"
     flags: list[tuple[str, ...]] = [("-O2", *torch_flags, abi)]
-    return _library(source, ".cpp", ("CXX", "c++", "g++", "clang++"), flags, torch.__version__)
+    library = _library(source, ".cpp", ("CXX", "c++", "g++", "clang++"), flags, torch.__version__)
+    # Calls keep Python's lock, so that no other thread changes a tensor that is being looked at.
+    return ctypes.PyDLL(library._name)
 
 
 def _c_flags() -> list[tuple[str, ...]]:

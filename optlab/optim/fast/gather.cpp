@@ -8,7 +8,10 @@
 
 #include <ATen/core/TensorBase.h>
 #include <c10/core/TensorImpl.h>
+#include <algorithm>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 using c10::TensorImpl;
 
@@ -102,6 +105,24 @@ extern "C" int64_t optlab_gather(int64_t kind, int64_t index, int64_t count, int
         sizes[filled++] = param->numel();
     }
     return filled;
+}
+
+// Returns whether any two of `count` tensors lie on the same memory; threads must not share those.
+//
+//   bytes   of an element
+//   width   pointers of a row
+//   place   of the parameter among them
+extern "C" int64_t optlab_overlap(int64_t count, const int64_t* sizes, void* const* rows,
+                                  int64_t bytes, int64_t width, int64_t place) {
+    std::vector<std::pair<uintptr_t, uintptr_t>> spans;
+    for (int64_t k = 0; k < count; k++) {
+        const auto first = reinterpret_cast<uintptr_t>(rows[k * width + place]);
+        if (sizes[k] > 0) spans.emplace_back(first, first + sizes[k] * bytes);
+    }
+    std::sort(spans.begin(), spans.end());
+    for (size_t k = 1; k < spans.size(); k++)
+        if (spans[k].first < spans[k - 1].second) return 1;
+    return 0;
 }
 
 // Shares the elements of `count` tensors out among the blocks of a device: at least one block for

@@ -31,6 +31,8 @@ def gatherer() -> Any:
     library = cpp_library(Path(__file__).with_name("gather.cpp").read_text())
     number, place = ctypes.c_int64, ctypes.c_void_p
     library.optlab_gather.restype = library.optlab_blocks.restype = number
+    library.optlab_overlap.restype = number
+    library.optlab_overlap.argtypes = [number, place, place, *[number] * 3]
     library.optlab_gather.argtypes = [*[number] * 5, *[place] * 7]
     library.optlab_blocks.argtypes = [number, place, number, place]
     return library
@@ -81,6 +83,8 @@ class Table:
         scratch = (ctypes.c_double * (count * self.kernel.scratch))()
         self._numbers = (ctypes.c_double * layout.hypers)()
         self._step_arguments = addresses([sizes, rows, self._numbers, scratch])
+        place = len(layout.scalars) + 1
+        self._spans = (*addresses([sizes, rows]), layout.elements[0].itemsize, layout.row, place)
         return sizes, rows
 
     def is_current(self) -> bool:
@@ -100,7 +104,14 @@ class Table:
         """Update what `gather` found, with the hyperparameters ``numbers``."""
         if self._ready:
             self._numbers[:] = numbers  # tensors give their value
-            self.kernel.step(self._ready, *self._step_arguments, torch.get_num_threads())
+            self.kernel.step(self._ready, *self._step_arguments, self._threads())
+
+    def _threads(self) -> int:
+        """Return how many threads may share the work; parameters on one memory need their order."""
+        threads = torch.get_num_threads()
+        if threads > 1 and gatherer().optlab_overlap(self._ready, *self._spans):
+            return 1
+        return threads
 
 
 def addresses(places: Sequence[Any]) -> tuple[Any, ...]:
