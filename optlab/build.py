@@ -242,6 +242,12 @@ def _run(
     entry = registry.optimizers.get(choice)
     make = transformed(entry, transform)
     hyper = make.rule.hyper(**bind(entry.rule.hyper, options, "optimizer"))
+    own_decay = getattr(hyper, "weight_decay", 0.0)
+    if regularizer.decay and own_decay:
+        raise ConfigError(
+            f"weights would decay twice: {choice} has weight_decay={own_decay:g} of its own; set "
+            "optimizer.weight_decay=0 or regularizer.decay=0"
+        )
     if trainer.engine == "plain":
         own = make.from_hyper(module.parameters(), hyper)
         return PlainRun(module, objective, rows, own, regularizer)

@@ -1,8 +1,10 @@
 """What Hydra calls for every job: one run in one folder, and its record whatever happens."""
 
 import contextlib
+import functools
 import inspect
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -146,6 +148,8 @@ class Job:
 
         outcome = training.fit(emit)
         self._execution = training.run.execution
+        if "compiler" in self._execution:
+            _say_once(f"[optlab] updates take longer than they need to: {self._execution}")
         scores = {
             name: _averages(training.evaluate(getattr(training.data, name)))
             for name in ("train", "val", "test")
@@ -230,3 +234,9 @@ class Job:
 def _averages(values: Mapping[str, float]) -> dict[str, float]:
     """Return the loss and metrics without states such as ``point/x0``."""
     return {name: value for name, value in values.items() if "/" not in name}
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    """Write a line about this machine to stderr, once in a process whatever the number of runs."""
+    print(text, file=sys.stderr)

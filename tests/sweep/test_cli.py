@@ -38,6 +38,7 @@ MISTAKES = {
     "model=linear norm.eps=-5": "unknown option of norm 'eps'",
     "task=quadratic init=zeros": "init=zeros would do nothing: model 'point'",
     "task=quadratic regularizer=l2": "model 'point' has none; use regularizer=none",
+    "optimizer=adamw regularizer=decay": "weights would decay twice: adamw has weight_decay=0.01",
     "transform=null": "transform must be the name of a choice, got null",
     "transform=emma": "unknown transform 'emma'; known, nearest first: ema,",
     "transform.ema=1": "ema must be in [0, 1), got 1.0 (transform.ema)",

@@ -133,6 +133,21 @@ def test_how_updates_were_executed_is_recorded(train, optimizer, how):
     assert read_result(train("run", *optimizer)).execution == how
 
 
+def test_a_missing_compiler_is_said_once_and_recorded(train, monkeypatch, capsys):
+    from optlab.optim.fast import group
+    from optlab.optim.fast.compiler import NoCompiler
+    from optlab.sweep import job
+
+    def refuse():
+        raise NoCompiler("no compiler on PATH")
+
+    job._say_once.cache_clear()
+    monkeypatch.setattr(group, "gatherer", refuse)
+    folders = [train("one", "trainer.epochs=1"), train("two", "trainer.epochs=1")]
+    assert capsys.readouterr().err.count("updates take longer than they need to") == 1
+    assert {read_result(f).execution for f in folders} == {"eager: no compiler on PATH"}
+
+
 def test_any_option_of_a_foreign_optimizer_is_passed_on(train):
     target = "optimizer.target=torch.optim.SGD"
     options = ["optimizer=foreign", target, "optimizer.momentum=0.9", "optimizer.nesterov=true"]
