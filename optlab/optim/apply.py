@@ -1,5 +1,7 @@
 """One step of one tensor as an optimizer class makes it: precision, options, rule. Pure."""
 
+import functools
+
 import torch
 from torch import Tensor
 
@@ -57,7 +59,7 @@ def updated(
 
 def _in_one_dtype(
     rule: Rule, param: Tensor, grad: Tensor, state: State
-) -> tuple[Tensor, Tensor, NewState]:
+) -> tuple[Tensor, Tensor, State]:
     """Return the tensors in the widest dtype among them; products of matrices need one.
 
     They differ when a module was given another dtype, or a state saved in another was loaded.
@@ -67,8 +69,9 @@ def _in_one_dtype(
         for name, value in state.items()
         if name not in rule.scalars and isinstance(value, Tensor)  # others are a user's notes
     }
-    widest = param.dtype
-    for value in entries.values():
-        widest = torch.promote_types(widest, value.dtype)
+    kinds = {value.dtype for value in entries.values()} | {param.dtype}
+    if len(kinds) == 1:
+        return param, grad, state
+    widest = functools.reduce(torch.promote_types, kinds)
     wide = {name: value.to(widest) for name, value in entries.items()}
     return param.to(widest), grad.to(widest), {**state, **wide}

@@ -77,8 +77,9 @@ class Execution:
             self._compiled.step(numbers_of(hyper, options) if self._varies else self._numbers)
         if self._left:
             with torch.no_grad(), exact_products(self._left[0].device.type):
+                values = with_cpu_numbers(hyper)
                 for param in self._left:
-                    eager_step(self._rule, param, self._states, hyper, options)
+                    eager_step(self._rule, param, self._states, values, options)
 
     def _refuse_frozen_counters(self) -> None:
         on_cuda = any(p.is_cuda for p in self._left[:1]) and not self._options.capturable
@@ -143,15 +144,17 @@ class Execution:
 def eager_step(
     rule: Rule, param: Tensor, states: States, hyper: Hyper, options: GradientOptions
 ) -> None:
-    """Replace a parameter and its state by what the rule makes of them."""
+    """Replace a parameter and its state by what the rule makes of them.
+
+    Hyperparameters on the CPU are to be numbers (`with_cpu_numbers`).
+    """
     if param.grad is None:
         return
     if not states.get(param):
         has_state(rule, param, states, hyper, options)
     state = states.get(param, {})
     numbers = state if options.capturable else with_cpu_scalars(state, rule)
-    values = with_cpu_numbers(hyper)
-    new_param, new_state = updated(rule, param.grad, param, numbers, values, options)
+    new_param, new_state = updated(rule, param.grad, param, numbers, hyper, options)
     param.copy_(new_param)
     for name, value in new_state.items():
         state[name].fill_(value) if isinstance(value, float) else state[name].copy_(value)

@@ -91,11 +91,11 @@ def update(
     t = state["step"] + 1
     eps1 = torch.finfo(param.dtype).eps if hyper.eps1 is None else hyper.eps1
     rho = smaller(hyper.lr, as_float64(t) ** -0.5)
-    alpha = larger(rms(param), hyper.eps2) * rho
+    alpha = larger(rms(param), hyper.eps2) * -rho
     root, squares = root_mean_square(grad, state, as_float64(t) ** hyper.beta2_decay, eps1)
     u = grad / larger(root, eps1)
     # In place on what was made here: fewer tensors of a large matrix's size.
-    u *= like(-alpha / larger(rms(u) / hyper.d, 1.0), u)
+    u *= like(alpha / larger(rms(u, hyper.d), 1.0), u)
     still = is_zero(hyper.weight_decay)
     u += param if still else decay_step(param, hyper.lr, hyper.weight_decay)
     return u, {"step": t, **squares}
@@ -120,7 +120,8 @@ def root_mean_square(grad: Tensor, state: State, weight: Any, eps1: Any) -> tupl
 
 def like(number: Any, tensor: Tensor) -> Any:
     """Return a number as a tensor's dtype, if it is a tensor itself."""
-    return number.to(tensor.dtype) if isinstance(number, Tensor) else number
+    other = isinstance(number, Tensor) and number.dtype != tensor.dtype
+    return number.to(tensor.dtype) if other else number
 
 
 def toward(average: Tensor, value: Tensor, weight: Any) -> Tensor:
@@ -128,9 +129,10 @@ def toward(average: Tensor, value: Tensor, weight: Any) -> Tensor:
     return torch.lerp(average, value, like(weight, average))
 
 
-def rms(x: Tensor) -> Tensor:
-    """Return the root of the mean square of all elements, 0-d; 0 for an empty tensor."""
-    return norm(x) / math.sqrt(max(x.numel(), 1))
+def rms(x: Tensor, unit: Any = 1.0) -> Tensor:
+    """Return the root of the mean square of all elements in units, 0-d; 0 for an empty tensor."""
+    root: Tensor = norm(x) / (math.sqrt(max(x.numel(), 1)) * unit)
+    return root
 
 
 @optimizers.register("adafactor")
