@@ -1,24 +1,31 @@
 """What can be chosen, read off the packaged configuration files: what Hydra itself composes from.
 
 A choice is a file of its group's folder. Its first comment says what it is, its keys are its
-options with their defaults. No torch is imported, so the answer is there at once.
+options with their defaults. No torch is imported, so the answer is there at once. What plugins
+register has no files; the text of one is written from its signature and its docstring.
 """
 
+import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from optlab import registry
 from optlab.config import unknown_name
+from optlab.plugins import defaults_of, import_plugins
 from optlab.results import flatten
 
 CONFIGS = "optlab.configs"
 IRREGULAR = {"diagnostics": "diagnostics", "loss": "losses"}  # other plurals end in "s"
 GLOBAL = "# @package _global_"  # the first line of a file that sets several groups
 SYNONYMS = {"initializer": "init", "initializers": "init"}
+
+#: Texts of choices by group and name.
+Texts = Mapping[str, Mapping[str, str]]
+NO_PLUGINS: Texts = {}
 
 
 def groups() -> dict[str, str]:
@@ -34,22 +41,40 @@ def plural(group: str) -> str:
     return IRREGULAR.get(group, f"{group}s")
 
 
-def choices(group: str) -> dict[str, Traversable]:
-    """Return the files of a group by the names under which they are chosen."""
-    found = sorted(files(CONFIGS).joinpath(group).iterdir(), key=lambda file: file.name)
-    return {f.name.removesuffix(".yaml"): f for f in found if f.name.endswith(".yaml")}
+def choices(group: str, own: Texts = NO_PLUGINS) -> dict[str, str]:
+    """Return the texts of a group's files, and of plugins, by the names that are chosen."""
+    packaged = {
+        file.name.removesuffix(".yaml"): file.read_text("utf-8")
+        for file in files(CONFIGS).joinpath(group).iterdir()
+        if file.name.endswith(".yaml")
+    }
+    return dict(sorted({**packaged, **own.get(group, {})}.items()))
 
 
-def catalog(group: str | None = None) -> str:
+def of_plugins(modules: Iterable[str]) -> Texts:
+    """Import modules; return the texts of what is registered and has no file.
+
+    Raises:
+        ConfigError: When a module cannot be imported.
+    """
+    import_plugins(modules)
+    return {group.group: dict(_without_files(group)) for group in registry.GROUPS}
+
+
+def catalog(group: str | None = None, own: Texts = NO_PLUGINS) -> str:
     """Return what can be chosen for ``group``, singular or plural, or for every group.
+
+    Args:
+        group: The group, or None for every one.
+        own: What plugins add (`of_plugins`).
 
     Raises:
         ConfigError: For an unknown group.
     """
     defaults = groups()
     if group is None:
-        return "\n\n".join(_section(name, default) for name, default in defaults.items())
-    return _section(resolve(group), defaults[resolve(group)])
+        return "\n\n".join(_section(name, default, own) for name, default in defaults.items())
+    return _section(resolve(group), defaults[resolve(group)], own)
 
 
 def resolve(group: str) -> str:
@@ -65,35 +90,56 @@ def resolve(group: str) -> str:
     return known[group]
 
 
-def entry(group: str, name: str, width: int = 0) -> str:
-    """Return one choice of a group: what it is and, below, its options with their defaults.
+def entry(group: str, name: str, own: Texts = NO_PLUGINS) -> tuple[str, dict[str, str]]:
+    """Return what a choice of a group is, and its options with their defaults as they are typed.
 
     Raises:
         ConfigError: For an unknown name.
     """
-    found = choices(group)
+    found = choices(group, own)
     if name not in found:
         raise unknown_name(group, name, found)
-    text = found[name].read_text("utf-8")
-    options = " ".join(f"{key}={value}" for key, value in _options(group, text))
-    width = width or len(name)
-    lines = [f"  {name:<{width}}  {_summary(text)}"]
-    lines += [f"  {'':<{width}}  {options}"] if options else []
-    return "\n".join(lines)
+    return _summary(found[name]), dict(_options(group, found[name]))
 
 
 def configured(group: str, name: str) -> str:
     """Return the registered name that a choice configures: its own, but for presets."""
-    text = choices(group)[name].read_text("utf-8")
+    text = choices(group).get(name, "")
     config: dict[str, Any] = yaml.safe_load(text) or {}
     own = config.get(group, {}) if text.startswith(GLOBAL) else config
     return str(own.get("name", name))
 
 
-def _section(group: str, default: str) -> str:
-    width = max(map(len, choices(group)))
-    lines = (entry(group, name, width) for name in choices(group))
-    return "\n".join([f"{group}=  (default {default})", *lines])
+def _section(group: str, default: str, own: Texts) -> str:
+    names = choices(group, own)
+    width = max(map(len, names))
+    lines = [f"{group}=  (default {default})"]
+    for name in names:
+        summary, options = entry(group, name, own)
+        lines.append(f"  {name:<{width}}  {summary}".rstrip())
+        if options:
+            lines.append(f"  {'':<{width}}  {typed(options)}")
+    return "\n".join(lines)
+
+
+def typed(options: Mapping[str, str]) -> str:
+    """Return options as words of a command line."""
+    return " ".join(f"{key}={value}" for key, value in options.items())
+
+
+def _without_files(group: registry.Registry[Any]) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of what is registered and has no file."""
+    packaged = choices(group.group)
+    for name, entry in group.items():
+        if name not in packaged:
+            yield name, _text(name, entry)
+
+
+def _text(name: str, entry: Any) -> str:
+    """Return what the file of a plugin's entry would be."""
+    summary = (inspect.getdoc(entry) or "").partition("\n")[0]
+    config = {"name": name, **defaults_of(entry)}
+    return f"# {summary}\n{yaml.safe_dump(config, sort_keys=False)}"
 
 
 def _summary(text: str) -> str:

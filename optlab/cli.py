@@ -26,9 +26,12 @@ how much?
   optlab show GROUP NAME           one choice in full: equations, options, source, differences
   optlab check MODULE [NAME]       an optimizer of your own (or NAME: adam) against the contract
 
+train, sweep, list and show know what a module of your own registers: 'plugins=[MODULE]'.
+
 Examples:
   optlab train optimizer=adam init=he_normal activation=relu task=digits
   optlab sweep 'optimizer=glob(*)' optimizer.lr=1e-3,1e-2 'seed=range(0,3)'
+  optlab show optimizer my_rule 'plugins=[my_rules]'
   optlab train --help              every group and the whole configuration
 
 Output goes to runs/ in the current folder. HYDRA_FULL_ERROR=1 shows full tracebacks.
@@ -148,20 +151,36 @@ def board(arguments: list[str]) -> int:
 
 def list_choices(arguments: list[str]) -> int:
     """``optlab list [GROUP]``."""
-    from optlab.catalog import catalog
+    from optlab.catalog import catalog, of_plugins
 
-    print(catalog(arguments[0] if arguments else None))
+    words, modules = _without_plugins(arguments)
+    if len(words) > 1:
+        raise ConfigError(f"give one group or none, got {' '.join(words)}: optlab list optimizers")
+    print(catalog(words[0] if words else None, of_plugins(modules)))
     return 0
 
 
 def show(arguments: list[str]) -> int:
     """``optlab show GROUP NAME``."""
+    from optlab.catalog import of_plugins
     from optlab.manual import page
 
-    if len(arguments) != 2:
+    words, modules = _without_plugins(arguments)
+    if len(words) != 2:
         raise ConfigError("give a group and a name: optlab show optimizer adam")
-    print(page(*arguments))
+    print(page(words[0], words[1], of_plugins(modules)))
     return 0
+
+
+def _without_plugins(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Return the words without ``plugins=[...]``, and the modules that it names."""
+    words = [word for word in arguments if not word.startswith("plugins=")]
+    modules: list[str] = []
+    for value in (word.removeprefix("plugins=") for word in arguments if word not in words):
+        if not (value.startswith("[") and value.endswith("]")):
+            raise ConfigError(f"plugins must be a list such as [my_module], got {value!r}")
+        modules += [name for name in map(str.strip, value[1:-1].split(",")) if name]
+    return words, modules
 
 
 def check(arguments: list[str]) -> int:

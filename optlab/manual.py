@@ -12,7 +12,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -24,6 +24,8 @@ from optlab.config.check import describe
 from optlab.optim import foreign
 from optlab.optim.rule import Rule
 from optlab.optim.torch_optimizer import RuleOptimizer
+from optlab.optim.transformed import Transform
+from optlab.optim.transforms import averaged, cautious, lookahead
 
 #: What stands around the generated table in a Markdown file.
 BEGIN, END = "<!-- optimizers: begin -->", "<!-- optimizers: end -->"
@@ -33,28 +35,39 @@ SIDE = 128
 #: What documents a choice that no registry holds.
 BESIDE_REGISTRIES = {("optimizer", "foreign"): foreign}
 
+#: The function of each transform, and its fields in the configuration.
+TRANSFORMS = {
+    ("transform", "cautious"): (cautious, ["cautious"]),
+    ("transform", "lookahead"): (lookahead, ["lookahead_steps", "lookahead_alpha"]),
+    ("transform", "ema"): (averaged, ["ema", "ema_bias_correction"]),
+}
 
-def page(group: str, name: str) -> str:
+
+def page(group: str, name: str, own: catalog.Texts = catalog.NO_PLUGINS) -> str:
     """Return all that is written on one choice, for a terminal.
 
     Args:
         group: A group of the configuration, singular or plural.
         name: One of its choices.
+        own: What plugins add (`optlab.catalog.of_plugins`).
 
     Raises:
         ConfigError: For an unknown group or name.
     """
     group = catalog.resolve(group)
-    head = textwrap.dedent(catalog.entry(group, name))
+    summary, options = catalog.entry(group, name, own)
+    head = _head(name, summary, catalog.typed(options))
     named = catalog.configured(group, name)
-    if (group, named) in BESIDE_REGISTRIES:
-        return "\n\n".join([head, inspect.getdoc(BESIDE_REGISTRIES[group, named]) or ""])
     made = next((dict(g.items()).get(named) for g in registry.GROUPS if g.group == group), None)
-    if made is None:
-        return head
-    if isinstance(made, type) and issubclass(made, RuleOptimizer):
-        return "\n\n".join([head, *_of_a_rule(made)])
-    return "\n\n".join([head, inspect.getdoc(made) or "", _where(made)])
+    parts: Iterable[str] = [inspect.getdoc(made) or "", _where(made)] if made is not None else []
+    if (group, named) in BESIDE_REGISTRIES:
+        parts = [inspect.getdoc(BESIDE_REGISTRIES[group, named]) or ""]
+    elif (group, named) in TRANSFORMS:
+        function, names = TRANSFORMS[group, named]
+        parts = _of_a_transform(function, {name: options[name] for name in names})
+    elif isinstance(made, type) and issubclass(made, RuleOptimizer):
+        parts = _of_a_rule(made)
+    return "\n\n".join(part for part in (head, *parts) if part)
 
 
 def table() -> str:
@@ -108,22 +121,42 @@ def _of_a_rule(make: type[RuleOptimizer]) -> Iterator[str]:
     yield "\n".join(["Options:", *_options(make.rule.hyper)])
     numbers = len(_state(make.rule, (SIDE,)).keys() & set(make.rule.scalars))
     beside = f" and {numbers} number{'s' * (numbers > 1)} per tensor" if numbers else ""
-    yield f"Size of the state in multiples of the parameter: {state_size(make.rule)}{beside}."
+    size = f"Size of the state in multiples of the parameter: {state_size(make.rule)}{beside}."
+    yield textwrap.fill(size, WIDTH)
     if equal(make) != "-":
         yield f"Equal to: {equal(make).replace('`', '')}."
     yield _where(make)
 
 
-def _options(hyper: Any) -> Iterator[str]:
-    """Yield the options of a rule: default, range, meaning."""
+def _of_a_transform(function: Any, values: Mapping[str, str]) -> Iterator[str]:
+    """Yield the parts of a transform's page, its fields with the values of the choice."""
+    yield inspect.getdoc(function) or ""
+    yield "\n".join(["Options:", *_options(Transform, values)])
+    yield _where(function)
+
+
+def _head(name: str, summary: str, options: str) -> str:
+    """Return what stands in ``optlab list``, in lines of `WIDTH`."""
+    side = " " * (len(name) + 2)
+    wrapper = textwrap.TextWrapper(
+        WIDTH, subsequent_indent=side, break_long_words=False, break_on_hyphens=False
+    )
+    lines = wrapper.wrap(f"{name}  {summary}")
+    wrapper.initial_indent = side
+    return "\n".join([*lines, *wrapper.wrap(options)])
+
+
+def _options(hyper: Any, values: Mapping[str, str] | None = None) -> Iterator[str]:
+    """Yield the options of a rule, or those of ``values``: default or value, range, meaning."""
     hints = get_type_hints(hyper, include_extras=True)
     text = (inspect.getdoc(hyper) or "").partition("Attributes:\n")[2]
     meanings = dict(re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", text, re.MULTILINE))
-    for field in dataclasses.fields(hyper):
-        allowed = describe(hints[field.name])
-        yield f"  {field.name}={_typed(field.default)}  ({allowed})"
-        meaning = " ".join(meanings.get(field.name, "").split())
-        yield textwrap.fill(meaning, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    if values is None:
+        values = {field.name: _typed(field.default) for field in dataclasses.fields(hyper)}
+    for name, value in values.items():
+        yield f"  {name}={value}  ({describe(hints[name])})"
+        meaning = " ".join(meanings.get(name, "").split())
+        yield from textwrap.wrap(meaning, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
 
 
 def _where(made: Any) -> str:

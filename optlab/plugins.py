@@ -1,6 +1,8 @@
 """A user's own modules, imported so that they can register optimizers, models, tasks and more."""
 
+import dataclasses
 import importlib
+import inspect
 import os
 import sys
 import traceback
@@ -16,7 +18,8 @@ def import_plugins(modules: Iterable[str]) -> None:
     """Import each module once; the current folder is searched too, as with ``python -m``.
 
     Raises:
-        ConfigError: When a module cannot be imported, with Python's reason.
+        ConfigError: When a module cannot be imported, with Python's reason, or its options lack
+            the decorator that makes them a dataclass.
     """
     search_current_folder()
     for name in modules:
@@ -26,6 +29,22 @@ def import_plugins(modules: Iterable[str]) -> None:
             raise ConfigError(
                 f"cannot import plugin {name!r}: {_reason(error)} (plugins)"
             ) from error
+    _refuse_undecorated()
+
+
+def _refuse_undecorated() -> None:
+    """Refuse options that are the fields of a dataclass but for a missing decorator."""
+    for entry in (entry for group in registry.GROUPS for _, entry in group.items()):
+        owner = registry.options_owner(entry)
+        if not (inspect.isclass(owner) and dataclasses.is_dataclass(owner)):
+            continue
+        hints = inspect.get_annotations(owner)
+        own = [name for name, hint in hints.items() if "ClassVar" not in str(hint)]
+        if own and "__dataclass_fields__" not in vars(owner):
+            raise ConfigError(
+                f"class {owner.__qualname__} of {owner.__module__} has the fields "
+                f"{', '.join(own)} but is no dataclass: write @dataclass(frozen=True) above it"
+            )
 
 
 def _reason(error: Exception) -> str:
@@ -34,9 +53,13 @@ def _reason(error: Exception) -> str:
         return f"{error}; start in the folder that holds it, or install it"
     if isinstance(error, ConfigError | ImportError | SyntaxError):
         return str(error)
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    is_frozen = "non-frozen dataclass from a frozen one" in str(error)
+    remedy = "; write @dataclass(frozen=True) above the class" if is_frozen else ""
+    # dataclasses.py raises it, for the class of the line that called it.
+    last = [f for f in frames if f.filename != dataclasses.__file__][-1]
     place = f"{Path(last.filename).name}, line {last.lineno}"
-    return f"{type(error).__name__}: {error} ({place})"
+    return f"{type(error).__name__}: {error} ({place}){remedy}"
 
 
 def search_current_folder() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from optlab.config import ConfigError
 from optlab.optim.regularizers import is_weight
 
 #: Class names of normalization layers: BatchNorm1d, LayerNorm, RMSNorm, and others' own.
@@ -34,7 +35,15 @@ def no_decay_groups(module: nn.Module, weight_decay: float) -> list[dict[str, An
     Returns:
         Groups called ``"decay"`` and ``"no_decay"``, each with its (name, parameter) pairs; one
         that would be empty is left out.
+
+    Raises:
+        ConfigError: When ``module`` is no `torch.nn.Module`.
     """
+    if not isinstance(module, nn.Module):
+        raise ConfigError(
+            f"no_decay_groups takes the model, a torch.nn.Module, got {type(module).__name__}: "
+            "names and layers decide what decays; write no_decay_groups(model, weight_decay=0.1)"
+        )
     norms = {
         parameter
         for layer in module.modules()

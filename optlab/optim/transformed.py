@@ -1,7 +1,7 @@
 """Optimizer classes whose rule went through transforms, in Python or by a configuration."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,11 @@ def with_transforms(
         optimizer = SlowAdam(model.parameters(), lr=1e-3, ema_decay=0.99)
 
     Without transforms it is ``optimizer``. torch has no class that takes its state dict.
+
+    Raises:
+        ConfigError: For a class that is not made of a rule, or what is no function of one.
     """
+    _require_class_and_functions(optimizer, transforms)
     if not transforms:
         return optimizer
     rule = optimizer.rule
@@ -39,6 +43,24 @@ def with_transforms(
         "__doc__": doc,
     }
     return type(f"{words}{optimizer.__name__}", (optimizer,), namespace)
+
+
+def _require_class_and_functions(optimizer: Any, transforms: Iterable[Any]) -> None:
+    if not (isinstance(optimizer, type) and issubclass(optimizer, RuleOptimizer)):
+        raise ConfigError(
+            f"with_transforms takes a class of optlab.optim, such as optlab.optim.Adam, got "
+            f"{_named(optimizer)}: a transform goes around the rule, which only these have"
+        )
+    for transform in transforms:
+        if isinstance(transform, type) or not callable(transform):
+            raise ConfigError(
+                "with_transforms takes transforms as functions: cautious, lookahead, averaged, or "
+                f"partial(averaged, decay=0.99) for other numbers; got {_named(transform)}"
+            )
+
+
+def _named(value: Any) -> str:
+    return f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else repr(value)
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,11 @@ def cautious(rule: Rule) -> Rule:
 def averaged(rule: Rule, decay: float = 0.999, bias_correction: bool = True) -> Rule:
     """Return a rule whose iterate is an exponential moving average of its points.
 
+    With w the point after update t, d the decay and a the average, at t = 0 the first point:
+
+        b = d * (1 - d^(t-1)) / (1 - d^t), or d without the correction
+        a = b * a + (1 - b) * w
+
     Training is as without it; evaluation (``at_iterate``) is at the average. What is averaged is
     the parameter or, where ``rule`` has an iterate of its own (NAG), that iterate. Buffers such as
     the running statistics of batch normalization are those of the training, not of the average.

@@ -119,7 +119,7 @@ def walk(
 
 
 def name_of(function: Callable[..., Any], rule: Rule) -> str:
-    """Return a function of a rule as ``module.name``; what is in a transform has the rule's name."""
+    """Return ``module.name`` of a function of a rule; what a transform made has the rule's."""
     plain = _unwrapped(function)
     name = f"{plain.__module__}.{getattr(plain, '__qualname__', type(plain).__qualname__)}"
     if name.startswith("optlab.optim.transforms."):
@@ -161,9 +161,9 @@ def _require_elementwise(rule: Rule, hyper: Hyper) -> None:
     # Vectorised powers and roots may part in the last bit of 16 digits; norms part in the first.
     if not torch.allclose(alone, together, rtol=1e-9, atol=1e-12, equal_nan=True):
         raise ConfigError(
-            f"{name_of(rule.update, rule)} moves elements by what the others of their tensor are, "
-            "and so cannot be elementwise, as its Rule says or leaves it: set elementwise=False "
-            "in its Rule"
+            f"{name_of(rule.update, rule)} makes the step of an element depend on others of its "
+            "tensor, but its Rule claims elementwise=True (the default), by which parameters are "
+            "laid end to end: set elementwise=False in its Rule"
         )
 
 

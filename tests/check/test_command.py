@@ -114,6 +114,16 @@ def test_a_package_means_what_its_modules_register() -> None:
             ["my_own"],
             "optimizer 'my_torch' is not a subclass of RuleOptimizer",
         ),
+        (
+            RULE.replace("@dataclass(frozen=True)", ""),
+            ["my_own"],
+            "class Mine of my_own has the fields lr but is no dataclass: write @dataclass(frozen",
+        ),
+        (
+            RULE.replace("(frozen=True)", ""),
+            ["my_own"],
+            "(my_own.py, line 7); write @dataclass(frozen=True) above the class",
+        ),
         ("", [], "give a module or an optimizer: optlab check my_rule"),
     ],
 )

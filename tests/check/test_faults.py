@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from optlab.check import PROMISES, Broken, Case, cases, held
+from optlab.check import PROMISES, Broken, Case, Verdict, cases, held, report_on
+from optlab.check.run import show
 from optlab.optim.kit import Hyper, NonNegative, Positive, choose, ema, zero_step
 from tests.check.rules import SoundHyper, a_case, a_class, init_state, update
 
@@ -275,6 +276,15 @@ def otherwise_where_fast(self: Any, closure: Any = None) -> None:
             p.data.sub_((0.25 if group["fast"] is False else 0.5) * p.grad)
 
 
+def nothing_at_all(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
+    param - hyper.lr * grad
+
+
+def reads_what_is_not_there(grad: Any, param: Any, state: Any, hyper: Any) -> Any:
+    return param - hyper.lr * state["mean"], {}
+
+
+FIRST = "update returns the parameter and the state of init_state"
 PURE = "update leaves its arguments as they are"
 APART = "what init_state and update return is new and shared with nothing"
 FUNCTION = "the same arguments give the same result"
@@ -286,9 +296,13 @@ ELEMENTWISE = "elementwise says whether tensors may be laid end to end"
 NUMBERS = "hyperparameters are a frozen dataclass with a default and a range for every number"
 ZERO = "a zero gradient moves nothing at first, and gives no nan"
 COMPILED = "the fast path equals the eager one, bit for bit"
+STACKS = "a run in a stack equals the run alone"
 SHAPES = "parameters may be single numbers, empty, or have any number of axes"
 
 FAULTS: list[tuple[str, dict[str, Any]]] = [
+    (FIRST, {"init": nothing, "step": nothing_at_all}),
+    (FIRST, {"init": nothing, "step": reads_what_is_not_there}),
+    (FIRST, {"init": lambda param, hyper: None, "step": descend}),
     ("hyperparameters begin with lr, which may be 0", {"hyper": Late}),
     (NUMBERS, {"hyper": Whole}),
     (NUMBERS, {"hyper": Unbounded}),
@@ -324,7 +338,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     (VALUES, {"init": nothing, "step": plain_float}),
     (ELEMENTWISE, {"init": nothing, "step": by_the_norm}),
     (ELEMENTWISE, {"elementwise": False}),
-    ("a run in a stack equals the run alone", {"init": nothing, "step": writes_into_its_own}),
+    (STACKS, {"init": nothing, "step": writes_into_its_own}),
     ("torch.compile takes update whole", {"init": nothing, "step": breaks_the_graph}),
     (
         "some learning rate reaches the minimum of a parabola and of Rosenbrock's valley, and "
@@ -389,6 +403,45 @@ def test_a_fault_in_a_partial_function_is_reported_with_its_line() -> None:
     result = held(BY_NAME[VALUES], a_case(init=nothing, step=functools.partial(scaled_item, 2.0)))
     assert isinstance(result, Broken)
     assert "test_faults.py, line" in result.found
+
+
+MINIMA = next(name for name in BY_NAME if "parabola" in name)
+
+
+def test_an_exception_is_shown_with_its_line_and_without_an_unfitting_remedy() -> None:
+    broken = held(BY_NAME[MINIMA], a_case(init=nothing, step=item))
+    assert isinstance(broken, Broken)
+    assert broken.mend is None
+    assert "RuntimeError: " in broken.found
+    assert "test_faults.py, line" in broken.found
+    shown = show(Verdict(BY_NAME[MINIMA], ((a_case(), broken),), 1, ()))
+    assert "mend" not in shown.split()
+
+
+@pytest.mark.parametrize(("name", "step"), [(SHAPES, of_vectors), (STACKS, item)])
+def test_an_exception_that_is_how_a_promise_breaks_keeps_its_remedy(name: str, step: Any) -> None:
+    broken = held(BY_NAME[name], a_case(init=nothing, step=step))
+    assert isinstance(broken, Broken)
+    assert broken.found.split()[0].endswith("Error:")
+    assert "mend" in show(Verdict(BY_NAME[name], ((a_case(), broken),), 1, ())).split()
+
+
+@pytest.mark.parametrize(
+    ("step", "line"),
+    [(nothing_at_all, ""), (reads_what_is_not_there, 'state["mean"]')],
+)
+def test_what_returns_nothing_that_can_be_used_is_held_to_nothing_else(
+    step: Any, line: str
+) -> None:
+    (head, _), (broken, passed), (last, kept) = report_on(
+        [("mine", a_class(init=nothing, step=step))]
+    )
+    assert head.startswith("mine: ")
+    assert broken.startswith(f"  FAILED  {FIRST}\n")
+    assert (passed, kept) == (False, False)
+    assert line in broken
+    others = len(PROMISES) - 1
+    assert last == f"0 passed, 1 failed; the other {others} promises were not tried"
 
 
 def test_every_promise_has_a_planted_fault() -> None:

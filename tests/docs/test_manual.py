@@ -4,16 +4,17 @@ import dataclasses
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import optlab.build  # noqa: F401 - fills the registries
 from optlab import registry
-from optlab.catalog import choices, configured
+from optlab.catalog import choices, configured, groups
 from optlab.cli import main
-from optlab.manual import BEGIN, END, equal, page, renewed, state_size, table
-from optlab.optim import SGD, SOAP, Adafactor, Adam, Lion, Momentum, Muon
+from optlab.manual import BEGIN, END, TRANSFORMS, WIDTH, equal, page, renewed, state_size, table
+from optlab.optim import SGD, SOAP, Adafactor, Adam, Lion, Momentum, Muon, Transform
 from tests.docs.blocks import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -106,6 +107,104 @@ def test_the_options_of_foreign_optimizers_are_explained() -> None:
     assert "``matrices`` and ``others``" in page("optimizer", "foreign")
 
 
+@pytest.mark.parametrize(
+    ("name", "equation", "option"),
+    [
+        ("cautious", "w = w - mask * u * n", "  cautious=true  (true or false)"),
+        ("lookahead", "s = s + alpha * (w - s)", "  lookahead_steps=5  (an integer in [0, inf))"),
+        ("ema", "a = b * a + (1 - b) * w", "  ema=0.99  (a number in [0, 1) or null)"),
+    ],
+)
+def test_a_transform_has_its_equations_source_and_options(
+    name: str, equation: str, option: str
+) -> None:
+    shown = page("transform", name)
+    assert re.search(rf"^    {re.escape(equation)}", shown, re.MULTILINE)
+    assert "\nSource: " in shown
+    assert option in shown.partition("\nOptions:\n")[2].splitlines()
+    assert "In Python: optlab.optim.transforms." in shown
+
+
+def test_every_transform_has_a_page_of_its_own() -> None:
+    assert {name for _, name in TRANSFORMS} == set(choices("transform")) - {"none"}
+    shown = {field for _, names in TRANSFORMS.values() for field in names}
+    assert shown == {field.name for field in dataclasses.fields(Transform)}
+
+
+@pytest.mark.parametrize("group", groups())
+def test_no_line_of_a_page_is_wider_than_100_columns(group: str) -> None:
+    for name in choices(group):
+        wide = [line for line in page(group, name).splitlines() if len(line) > WIDTH]
+        assert not wide, name
+
+
+PLUGIN = '''"""My rule.
+
+    w = w - lr * g
+
+Source: nobody.
+"""
+
+from dataclasses import dataclass
+
+from optlab.optim.kit import Hyper, NonNegative, Rule, RuleOptimizer, optimizers
+
+
+@dataclass(frozen=True)
+class Mine(Hyper):
+    """Hyperparameters.
+
+    Attributes:
+        lr: Step.
+    """
+
+    lr: NonNegative = 0.25
+
+
+def update(grad, param, state, hyper):
+    return param - hyper.lr * grad, {}
+
+
+@optimizers.register("my_shown")
+class Shown(RuleOptimizer):
+    """Shown and listed."""
+
+    rule = Rule(Mine, lambda param, hyper: {}, update)
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    (tmp_path / "my_shown_plugin.py").write_text(PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield "plugins=[my_shown_plugin]"
+    sys.modules.pop("my_shown_plugin", None)
+    registry.optimizers._entries.pop("my_shown", None)
+
+
+def test_a_plugins_choice_is_shown_like_others(
+    plugin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["optimizer", "my_shown", plugin], [plugin, "optimizers", "my_shown"]):
+        assert main(["show", *words]) == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith("my_shown  Shown and listed.\n          lr=0.25\n\nMy rule.\n")
+        assert "\n    w = w - lr * g\n" in shown
+        assert "\n  lr=0.25  (a number in [0, inf))\n      Step.\n" in shown
+
+
+def test_a_plugins_choice_is_listed_among_the_others(
+    plugin: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list", plugin, "optimizers"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    place = lines.index(["my_shown", "Shown", "and", "listed."])
+    assert lines[place + 1] == ["lr=0.25"]
+    names = [line[0] for line in lines[1:] if not line[0].count("=")]
+    assert names == sorted(names)
+
+
 def test_the_command_prints_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", "optimizer", "adam"]) == 0
     assert capsys.readouterr().out == page("optimizer", "adam") + "\n"
@@ -116,6 +215,8 @@ def test_the_command_prints_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ([], "optlab show optimizer adam"),
         (["adam"], "give a group and a name"),
+        (["optimizer", "adam", "plugins=x"], "plugins must be a list such as [my_module], got 'x'"),
+        (["optimizer", "adam", "plugins=[no_such]"], "cannot import plugin 'no_such': No module"),
         (["optimisers", "adam"], "unknown group 'optimisers'; known, nearest first: optimizers"),
         (["optimizer", "adm"], "unknown optimizer 'adm'; known, nearest first: adam"),
     ],

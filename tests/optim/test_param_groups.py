@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -51,6 +53,12 @@ def test_weights_decay_and_biases_norms_and_vectors_do_not() -> None:
         "bias_table",
     }
     assert set(names(no_decay)) == expected
+
+
+@pytest.mark.parametrize("given", [list, lambda params: params, lambda params: None])
+def test_what_is_no_model_is_refused(given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"takes the model, a torch.nn.Module, got (list|gen|No)"):
+        no_decay_groups(given(Network().parameters()), weight_decay=0.1)
 
 
 def test_every_parameter_is_there_once_under_its_first_name() -> None:

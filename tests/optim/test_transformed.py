@@ -32,6 +32,24 @@ def test_without_transforms_it_is_the_class_itself() -> None:
     assert with_transforms(Adam) is Adam
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "transform", "message"),
+    [
+        (torch.optim.Adam, averaged, r"class of optlab.optim, .* got torch.optim.adam.Adam"),
+        (Adam(network().parameters()), averaged, "class of optlab.optim"),
+        (Adam, "ema", r"as functions: cautious, lookahead, averaged, .*; got 'ema'"),
+        (Adam, Transform(cautious=True), "as functions"),
+        (Adam, SGD, "got optlab.optim.rules.sgd.SGD"),
+        (Adam, lookahead(SGD.rule), "as functions"),
+    ],
+)
+def test_what_is_no_class_or_no_transform_is_refused(
+    optimizer: Any, transform: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        with_transforms(optimizer, transform)
+
+
 def test_a_class_says_what_it_is() -> None:
     make = with_transforms(Adam, cautious, partial(lookahead, steps=3), averaged)
     assert make.__name__ == "AveragedLookaheadCautiousAdam"

@@ -91,6 +91,11 @@ def test_an_unknown_group_is_an_error_with_the_nearest_first():
         catalog("optimisers")
 
 
+def test_one_group_is_listed_at_a_time(capsys):
+    assert main(["list", "optimizers", "tasks"]) == 2
+    assert "give one group or none, got optimizers tasks" in capsys.readouterr().err
+
+
 def test_listing_imports_no_torch():
     code = (
         "import sys; from optlab.cli import main; main(['list']); sys.exit('torch' in sys.modules)"

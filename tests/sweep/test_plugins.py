@@ -60,6 +60,35 @@ def test_a_plugins_optimizer_is_a_choice_with_options_and_ranges(plugin, train):
     assert saved["plugins"] == ["my_sign_plugin"]
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("torch.sign(mean)", "mean / mean.norm()", "set elementwise=False in its Rule"),
+        (', {"mean": mean}', "", "my_sign_plugin.update must return (new_param, new_state); found"),
+        ('state["mean"]', 'state["m"]', "KeyError: 'm' (my_sign_plugin.py, line 22: mean = "),
+        (
+            '{"mean": torch.zeros_like(param)}',
+            "None",
+            "init_state must return a mapping of tensors",
+        ),
+        (
+            "@dataclass(frozen=True)",
+            "",
+            "class SignHyper of my_sign_plugin has the fields lr, keep",
+        ),
+        ("(frozen=True)", "", "; write @dataclass(frozen=True) above the class"),
+    ],
+)
+def test_a_rule_that_breaks_its_contract_is_refused_in_one_sentence(
+    plugin, folder, capsys, right, wrong, message
+):
+    assert right in PLUGIN
+    (folder / "my_sign_plugin.py").write_text(PLUGIN.replace(right, wrong))
+    assert main(["train", *TINY, plugin, "optimizer=my_sign"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
+
+
 def test_a_plugins_options_are_checked(plugin, folder, capsys):
     assert main(["train", plugin, "optimizer=my_sign", "optimizer.keep=1"]) == 2
     assert "keep must be in [0, 1), got 1.0 (optimizer.keep)" in capsys.readouterr().err
