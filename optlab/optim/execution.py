@@ -2,7 +2,7 @@
 
 Both ways apply the same function (`optlab.optim.apply.updated`) and give the same bits, but for
 square roots that PyTorch's library does not round correctly; the eager one takes any tensor, on any
-device, one at a time.
+device, one at a time, or many small ones of a shape together (`optlab.optim.stacking`).
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from optlab.optim.fast.kernel import numbers_of, program_key
 from optlab.optim.groups import GradientOptions
 from optlab.optim.math import is_zero
 from optlab.optim.rule import Hyper, Rule, State, with_numbers
+from optlab.optim.stacking import stacked_step, stacks_of
 
 
 class Execution:
@@ -37,6 +38,7 @@ class Execution:
         self._hyper: Hyper
         self._options: GradientOptions
         self._program: Any = None
+        self._may_stack = True
 
     def prepare(
         self, params: Sequence[Tensor], states: States, hyper: Hyper, options: GradientOptions
@@ -77,9 +79,7 @@ class Execution:
             self._compiled.step(numbers_of(hyper, options) if self._varies else self._numbers)
         if self._left:
             with torch.no_grad(), exact_products(self._left[0].device.type):
-                values = with_cpu_numbers(hyper)
-                for param in self._left:
-                    eager_step(self._rule, param, self._states, values, options)
+                self._run_eagerly(with_cpu_numbers(hyper), options)
 
     def _refuse_frozen_counters(self) -> None:
         on_cuda = any(p.is_cuda for p in self._left[:1]) and not self._options.capturable
@@ -88,6 +88,22 @@ class Execution:
                 f"{self._name} keeps its counters on the CPU, and a CUDA graph would replay one "
                 "count for ever; create it with capturable=True"
             )
+
+    def _run_eagerly(self, hyper: Hyper, options: GradientOptions) -> None:
+        """Update what has no kernel: many small tensors of one shape together, others alone."""
+        rule, states, left = self._rule, self._states, self._left
+        if not rule.elementwise and self._may_stack and _allows_stacks(options):
+            for param in left:
+                if not states.get(param):
+                    has_state(rule, param, states, hyper, options)
+            stacks, left = stacks_of(rule, left, states)
+            for stack in stacks:
+                try:
+                    stacked_step(rule, stack, states, hyper, options)
+                except RuntimeError:  # an operation that torch.vmap does not know
+                    self._may_stack, left = False, left + stack
+        for param in left:
+            eager_step(rule, param, states, hyper, options)
 
     def _read(self, hyper: Hyper, options: GradientOptions) -> None:
         """Take over options that are new since the last step."""
@@ -210,6 +226,11 @@ def _zeros(hyper: Hyper) -> tuple[str, ...]:
     """
     names = hyper.float_names()[1:]
     return tuple(name for name in names if is_zero(getattr(hyper, name)))
+
+
+def _allows_stacks(options: GradientOptions) -> bool:
+    compiling = torch.compiler.is_compiling()
+    return options.fast is not False and not options.capturable and not compiling
 
 
 def _refuse(options: GradientOptions) -> None:
