@@ -41,9 +41,22 @@ class Execution:
         self._may_stack = True
 
     def prepare(
-        self, params: Sequence[Tensor], states: States, hyper: Hyper, options: GradientOptions
+        self,
+        params: Sequence[Tensor],
+        states: States,
+        hyper: Hyper,
+        options: GradientOptions,
+        owned: bool = False,
     ) -> None:
         """Find what there is to update, and refuse what cannot be; nothing moves yet.
+
+        Args:
+            params: Parameters of the group.
+            states: Their states; missing ones are made.
+            hyper: Hyperparameters.
+            options: What is done before the rule.
+            owned: Nobody else puts other tensors in the place of parameters and states, so that
+                they are looked at once.
 
         Raises:
             RuntimeError: For a sparse gradient, or for counters that a CUDA graph would freeze.
@@ -53,19 +66,16 @@ class Execution:
             self._read(hyper, options)
         self._states = states
         compiling = torch.compiler.is_compiling()
-        if not compiling:
+        if not compiling and (self._compiled is None or not owned):
             self._choose(params)
         if compiling or self._compiled is None:
             self._left = [p for p in params if p.grad is not None]
             self._complete_states(params)
         else:
             self._left = self._compiled.gather()
-        self._refuse_frozen_counters()
-        if any(p.grad is not None and p.grad.layout is not torch.strided for p in self._left):
-            raise RuntimeError(
-                f"{self._name} does not support sparse gradients: build the layer with "
-                "sparse=False, or use torch.optim.SparseAdam for its parameters"
-            )
+        if self._left:
+            self._refuse_frozen_counters()
+            self._refuse_sparse_gradients()
 
     @property
     def description(self) -> str:
@@ -81,8 +91,15 @@ class Execution:
             with torch.no_grad(), exact_products(self._left[0].device.type):
                 self._run_eagerly(with_cpu_numbers(hyper), options)
 
+    def _refuse_sparse_gradients(self) -> None:
+        if any(p.grad is not None and p.grad.layout is not torch.strided for p in self._left):
+            raise RuntimeError(
+                f"{self._name} does not support sparse gradients: build the layer with "
+                "sparse=False, or use torch.optim.SparseAdam for its parameters"
+            )
+
     def _refuse_frozen_counters(self) -> None:
-        on_cuda = any(p.is_cuda for p in self._left[:1]) and not self._options.capturable
+        on_cuda = self._left[0].is_cuda and not self._options.capturable
         if on_cuda and torch.cuda.is_current_stream_capturing():
             raise RuntimeError(
                 f"{self._name} keeps its counters on the CPU, and a CUDA graph would replay one "

@@ -87,10 +87,11 @@ class FunctionalRun:
             pairs = zip(params, weights, strict=True)
             params = [decayed(p, weight, hyper.lr, regularizer) for p, weight in pairs]
         for flat, grad, param in zip(self._flat, grads, params, strict=True):
-            flat.grad = grad
+            if flat.grad is not grad:
+                flat.grad = grad
             if param is not flat:
                 flat.copy_(param)
-        self._execution.prepare(self._flat, self._states, hyper, AS_THEY_ARE)
+        self._execution.prepare(self._flat, self._states, hyper, AS_THEY_ARE, owned=True)
         self._execution.run()
 
     @contextmanager
