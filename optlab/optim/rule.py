@@ -15,12 +15,17 @@ A rule is written once, pure and without loops, and runs in three ways: as a `to
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+import torch
 from torch import Tensor
 
 from optlab.config import validate
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+D = TypeVar("D", bound="DataclassInstance")
 State = Mapping[str, Any]
 NewState = dict[str, Any]
 
@@ -47,15 +52,29 @@ class Hyper:
 
     def with_values(self, **values: Any) -> Self:
         """Return a copy with some fields replaced, unchecked: a driver calls this every step."""
-        copy = object.__new__(type(self))
-        copy.__dict__.update(self.__dict__)
-        copy.__dict__.update(values)
-        return copy
+        return with_fields(self, values)
 
     @classmethod
     def float_names(cls) -> list[str]:
         """Return the names of the fields that may differ between runs of one program."""
         return list(_float_names(cls))  # type: ignore[arg-type]
+
+
+def with_fields(instance: D, values: Mapping[str, Any]) -> D:
+    """Return a copy of a frozen dataclass with some fields replaced, unchecked.
+
+    What ``values`` holds beside fields is left out.
+    """
+    copy = object.__new__(type(instance))
+    if torch.compiler.is_compiling():  # up to PyTorch 2.11 it does not follow __dict__
+        for name in [field.name for field in fields(instance)]:
+            value = values[name] if name in values else getattr(instance, name)
+            object.__setattr__(copy, name, value)
+        return copy
+    known = instance.__dict__
+    copy.__dict__.update(known)
+    copy.__dict__.update((name, value) for name, value in values.items() if name in known)
+    return copy
 
 
 @functools.cache

@@ -193,10 +193,12 @@ def _with_fields(hyper: type[Hyper], new: dict[str, tuple[Any, Any]], lines: str
             raise ConfigError(f"{hyper.__name__} has {name!r} already: a transform is applied once")
     known = getdoc(hyper) or ""
     doc = known if "Attributes:\n" in known else f"{known}\n\nAttributes:"
-    return make_dataclass(
+    made = make_dataclass(
         hyper.__name__,
         [(n, kind, field(default=value, kw_only=True)) for n, (kind, value) in new.items()],
         bases=(hyper,),
         frozen=True,
-        namespace={"__doc__": f"{doc.rstrip()}\n{lines}", "__module__": hyper.__module__},
+        namespace={"__doc__": f"{doc.rstrip()}\n{lines}"},
     )
+    made.__module__ = hyper.__module__  # Python 3.12 sets it to this one
+    return made

@@ -21,7 +21,7 @@ from optlab.optim.regularizers import (
     is_weight,
     penalty_gradient,
 )
-from optlab.optim.rule import Rule
+from optlab.optim.rule import Rule, with_fields
 from optlab.train.objective import Objective
 
 
@@ -111,7 +111,7 @@ def make_run_step(
         return objective.loss(output, batch[1]), output
 
     def run_step(state: RunState, values: Hyper, batch: Batch) -> tuple[RunState, list[Tensor]]:
-        numbers, strengths = _with_values(hyper, values), _with_values(regularizer, values)
+        numbers, strengths = with_fields(hyper, values), with_fields(regularizer, values)
         buffers = {name: b.clone() for name, b in state.buffers.items()}
         gradient = torch.func.grad_and_value(loss_of, has_aux=True)
         grads, (loss, output) = gradient(state.params, buffers, batch)
@@ -127,14 +127,6 @@ def make_run_step(
         return RunState(params, buffers, optimizer), measured
 
     return run_step
-
-
-def _with_values(fields: Any, values: Hyper) -> Any:
-    """Return a copy of a frozen dataclass with the fields that ``values`` names replaced."""
-    replaced = object.__new__(type(fields))
-    replaced.__dict__.update(fields.__dict__)
-    replaced.__dict__.update({k: v for k, v in values.items() if k in fields.__dict__})
-    return replaced
 
 
 def _masked(param: Tensor, weight: Tensor | bool) -> Tensor:

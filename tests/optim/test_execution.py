@@ -178,6 +178,7 @@ def test_autograd_notices_that_a_kernel_wrote() -> None:
         loss.backward()
 
 
+@pytest.mark.filterwarnings("ignore:.*Profiler clears events:UserWarning")
 @pytest.mark.parametrize("fast", [False, None])
 def test_profilers_see_the_step(fast: bool | None) -> None:
     model = network()

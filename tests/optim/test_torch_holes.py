@@ -75,19 +75,20 @@ def test_a_misspelt_option_of_a_group_is_refused(make: OptimizerClass, bring_in:
 
 
 def test_a_group_has_its_own_first_sum_of_squares() -> None:
-    def sums(make: Any) -> list[float]:
-        first, second, late = params((1,), (1,), (1,))
+    def sums(make: Any, *late: torch.Tensor) -> list[float]:
+        first, second = params((1,), (1,))
         optimizer = make(
             [{"params": [first]}, {"params": [second], "initial_accumulator_value": 5.0}]
         )
-        optimizer.add_param_group({"params": [late], "initial_accumulator_value": 7.0})
-        for param in (first, second, late):
+        for param in late:
+            optimizer.add_param_group({"params": [param], "initial_accumulator_value": 7.0})
+        for param in (first, second, *late):
             param.grad = torch.ones(1)
         optimizer.step()
-        return [optimizer.state[param]["sum"].item() for param in (first, second, late)]
+        return [optimizer.state[param]["sum"].item() for param in (first, second, *late)]
 
-    assert sums(Adagrad) == [1.0, 6.0, 8.0]
-    assert sums(torch.optim.Adagrad) == [1.0, 1.0, 1.0]
+    assert sums(Adagrad, *params((1,))) == [1.0, 6.0, 8.0]
+    assert sums(torch.optim.Adagrad) == [1.0, 1.0]  # up to 2.11 it stops at a late group
 
 
 # Precision.

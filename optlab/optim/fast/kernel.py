@@ -16,7 +16,7 @@ from optlab.optim.fast.source import STORAGE, Layout
 from optlab.optim.fast.trace import Formula, Untraceable, record
 from optlab.optim.groups import GradientOptions
 from optlab.optim.math import is_zero
-from optlab.optim.rule import Hyper, Rule
+from optlab.optim.rule import Hyper, Rule, with_fields
 
 
 @dataclass(frozen=True)
@@ -192,16 +192,9 @@ def _one_step(
     values, (decay, *rest) = inputs[: len(names)], inputs[len(names) :]
     counts, (grad, param, *others_now) = rest[: len(scalars)], rest[len(scalars) :]
     if not is_zero(options.weight_decay):
-        options = replace_unchecked(options, weight_decay=decay)
+        options = with_fields(options, {"weight_decay": decay})
     state = dict(zip((*scalars, *others), (*counts, *others_now), strict=True))
     numbers = hyper.with_values(**dict(zip(names, values, strict=True)))
     new_param, new = updated(rule, grad, param, state, numbers, options)
     # What the rule does not return is somebody else's entry, and stays as it is.
     return [*(new[n] for n in scalars), new_param, *(new.get(n, state[n]) for n in others)]
-
-
-def replace_unchecked(options: GradientOptions, **values: Any) -> GradientOptions:
-    """Return a copy with fields replaced by tensors."""
-    copy = object.__new__(GradientOptions)
-    copy.__dict__.update({**options.__dict__, **values})
-    return copy
