@@ -15,17 +15,14 @@ A rule is written once, pure and without loops, and runs in three ways: as a `to
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import torch
 from torch import Tensor
 
 from optlab.config import validate
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
-
-D = TypeVar("D", bound="DataclassInstance")
+D = TypeVar("D")
 State = Mapping[str, Any]
 NewState = dict[str, Any]
 
@@ -67,7 +64,7 @@ def with_fields(instance: D, values: Mapping[str, Any]) -> D:
     """
     copy = object.__new__(type(instance))
     if torch.compiler.is_compiling():  # up to PyTorch 2.11 it does not follow __dict__
-        for name in [field.name for field in fields(instance)]:
+        for name in [field.name for field in fields(instance)]:  # type: ignore[arg-type]
             value = values[name] if name in values else getattr(instance, name)
             object.__setattr__(copy, name, value)
         return copy
