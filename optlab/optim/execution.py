@@ -100,7 +100,9 @@ class Execution:
 
     def _refuse_frozen_counters(self) -> None:
         on_cuda = self._left[0].is_cuda and not self._options.capturable
-        if on_cuda and torch.cuda.is_current_stream_capturing():
+        if not on_cuda or not torch.cuda.is_current_stream_capturing():
+            return
+        if set(self._rule.scalars) & self._rule.init_state(torch.empty(0), self._hyper).keys():
             raise RuntimeError(
                 f"{self._name} keeps its counters on the CPU, and a CUDA graph would replay one "
                 "count for ever; create it with capturable=True"

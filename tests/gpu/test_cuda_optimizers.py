@@ -341,6 +341,16 @@ def test_a_graph_that_would_freeze_a_counter_is_refused() -> None:
         captured(optimizer.step)
 
 
+def test_an_eager_rule_without_a_counter_may_be_captured() -> None:
+    params = parameters(CUDA)
+    optimizer = SGD(params, fast=False)
+    set_gradients(params, seed=1)
+    optimizer.step()
+    before = [param.detach().clone() for param in params]
+    captured(optimizer.step).replay()
+    assert not all(map(torch.equal, params, before))
+
+
 def test_kernels_are_used_when_asked_for() -> None:
     params = parameters(CUDA)
     optimizer = Adam(params)
