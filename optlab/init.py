@@ -8,7 +8,8 @@ The notes call three different things "Xavier" (row E13): all three are here, un
 """
 
 import math
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -42,21 +43,45 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * receptive, tensor.shape[0] * receptive
 
 
+@runtime_checkable
+class SelfInitialized(Protocol):
+    """A module that fills its own parameters, because some are not one weight (of a gate, say)."""
+
+    def initialize_(self, fill: Callable[[str, Tensor, Initializer | None], None]) -> None:
+        """Fill every parameter that is this module's own.
+
+        Args:
+            fill: ``fill(name, tensor, initializer)`` fills a tensor (a parameter or a view of one)
+                from the stream of ``name``, by the run's initializer if that is None.
+        """
+        ...
+
+
 @torch.no_grad()
 def initialize(module: nn.Module, initializer: Initializer, seed: int) -> None:
     """Fill every weight of ``module`` from its own stream ``(seed, "init", name)``.
 
     A weight is a parameter with two or more axes. Biases become 0; other vectors (the scale of a
-    normalization, the slope of a PReLU) keep their constants. Adding a layer changes no other
-    layer's weights, and numbers are drawn in float32 on the CPU, so that every device and dtype
-    starts alike. Course notes, row INI-14.
+    normalization, the slope of a PReLU) keep their constants; a `SelfInitialized` part decides for
+    itself. Adding a layer changes no other layer's weights, and numbers are drawn in float32 on
+    the CPU, so that every device and dtype starts alike. Course notes, row INI-14.
     """
-    for name, parameter in module.named_parameters():
-        if parameter.ndim >= 2:
-            drawn = torch.empty(parameter.shape, dtype=torch.float32)
-            parameter.copy_(initializer(drawn, generator=seeding.generator(seed, "init", name)))
-        elif name.rpartition(".")[2] == "bias":
-            parameter.zero_()
+
+    def fill(name: str, tensor: Tensor, other: Initializer | None = None) -> None:
+        drawn = torch.empty(tensor.shape, dtype=torch.float32)
+        stream = seeding.generator(seed, "init", name)
+        tensor.copy_((other or initializer)(drawn, generator=stream))
+
+    for path, part in module.named_modules():
+        prefix = f"{path}." if path else ""
+        if isinstance(part, SelfInitialized):
+            part.initialize_(lambda name, *rest, prefix=prefix: fill(prefix + name, *rest))
+            continue
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.ndim >= 2:
+                fill(prefix + name, parameter)
+            elif name == "bias":
+                parameter.zero_()
 
 
 @initializers.register("zeros")
@@ -164,6 +189,28 @@ def identity_(
             centre = centre.select(2, length // 2)
         centre.copy_(gain * torch.eye(rows, columns))
     return tensor
+
+
+@initializers.register("orthogonal")
+def orthogonal_(
+    tensor: Tensor, *, gain: Real = 1.0, generator: torch.Generator | None = None
+) -> Tensor:
+    """Fill with ``gain`` times a random matrix of orthonormal rows or columns, whichever fit.
+
+    It keeps the length of what it multiplies, however often: the usual recurrent weight (course
+    notes, row GRD-07). A kernel is laid flat, (out, in * kernel).
+
+    Source: Saxe et al., 2014; signs as Mezzadri, 2007, so that all such matrices are as likely.
+    """
+    fans(tensor)
+    with torch.no_grad():
+        rows = tensor.flatten(1)
+        tall = torch.empty(max(rows.shape), min(rows.shape), dtype=torch.float64)
+        q, r = torch.linalg.qr(tall.normal_(generator=generator))
+        q *= r.diagonal().sign()
+        return tensor.copy_(
+            (gain * (q if rows.shape[0] >= rows.shape[1] else q.t())).view_as(tensor)
+        )
 
 
 @initializers.register("standard_normal")

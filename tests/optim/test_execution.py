@@ -8,10 +8,11 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
+from optlab import compiler
+from optlab.compiler import NoCompiler
 from optlab.config import ConfigError
 from optlab.optim import SGD, Adam, Muon, RuleOptimizer
-from optlab.optim.fast import CompiledGroup, compiler, group, kernel
-from optlab.optim.fast.compiler import NoCompiler
+from optlab.optim.fast import CompiledGroup, group, kernel
 from optlab.registry import optimizers
 from tests.optim.networks import network, random, train
 

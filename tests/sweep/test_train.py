@@ -134,8 +134,8 @@ def test_how_updates_were_executed_is_recorded(train, optimizer, how):
 
 
 def test_a_missing_compiler_is_said_once_and_recorded(train, monkeypatch, capsys):
+    from optlab.compiler import NoCompiler
     from optlab.optim.fast import group
-    from optlab.optim.fast.compiler import NoCompiler
     from optlab.sweep import job
 
     def refuse():

@@ -15,7 +15,7 @@ On a CUDA device counters lie beside their parameters, are advanced there, and n
 them: a step may be captured in a CUDA graph with or without ``capturable=True``.
 """
 
-from optlab.optim.fast.errors import NotCompiled
+from optlab.compiler import NotCompiled
 from optlab.optim.fast.group import CompiledGroup
 from optlab.optim.fast.kernel import kernel_for
 

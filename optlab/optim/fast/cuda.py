@@ -12,8 +12,7 @@ from typing import Any
 
 import torch
 
-from optlab.optim.fast.compiler import NoCompiler
-from optlab.optim.fast.errors import NotCompiled
+from optlab.compiler import NoCompiler, NotCompiled
 
 #: As the CPU's kernels: one rounding per operation.
 _FLAGS = ("--fmad=false", "--prec-div=true", "--prec-sqrt=true", "--ftz=false")

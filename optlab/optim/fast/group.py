@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optlab.compiler import NotCompiled
 from optlab.optim.apply import first_state
 from optlab.optim.fast.cuda_table import CudaTable
-from optlab.optim.fast.errors import NotCompiled
 from optlab.optim.fast.kernel import kernel_for
 from optlab.optim.fast.table import Table, gatherer, implementation
 from optlab.optim.groups import GradientOptions

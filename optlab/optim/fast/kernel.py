@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optlab.compiler import c_library
 from optlab.optim.apply import updated
 from optlab.optim.fast.c_source import c_source, scratch_size
-from optlab.optim.fast.compiler import c_library
 from optlab.optim.fast.cuda_source import LONG, SHORT, cuda_source, rows_within
 from optlab.optim.fast.source import STORAGE, Layout
 from optlab.optim.fast.trace import Formula, Untraceable, record

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optlab.optim.fast.compiler import cpp_library
+from optlab.compiler import cpp_library
 
 #: PyTorch's numbers of dtypes and types of devices.
 DTYPES = {torch.float16: 5, torch.float32: 6, torch.float64: 7, torch.bfloat16: 15}

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from optlab.optim.fast.errors import NotCompiled
+from optlab.compiler import NotCompiled
 
 
 class Untraceable(NotCompiled):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from optlab.optim.fast import compiler
+from optlab import compiler
 from optlab.optim.fast.cuda_source import BFLOAT16, PREAMBLE
 
 #: What a host's compiler does not know of CUDA.

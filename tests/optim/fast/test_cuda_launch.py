@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from optlab.optim.fast import NotCompiled, compiler, cuda, cuda_table
+from optlab import compiler
+from optlab.optim.fast import NotCompiled, cuda, cuda_table
 from optlab.optim.fast.cuda_source import PREAMBLE
 from optlab.optim.fast.cuda_table import CudaTable
 from optlab.optim.fast.kernel import cuda_kernel, program_of

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from optlab.check import Case
+from optlab.compiler import NoCompiler
 from optlab.optim import SGD, Adam, NAdam
 from optlab.optim.apply import first_state
 from optlab.optim.fast import cuda
-from optlab.optim.fast.compiler import NoCompiler
 from optlab.optim.fast.cuda_source import LONG, PREAMBLE, SHORT, arguments_type, rows_within
 from optlab.optim.fast.kernel import CudaKernel, cuda_kernel, program_of
 from optlab.optim.groups import GradientOptions

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from optlab.optim.fast import compiler
-from optlab.optim.fast.compiler import NoCompiler, c_library
+from optlab import compiler
+from optlab.compiler import NoCompiler, c_library
 
 ANSWER = "int answer(void) { return 42; }\n"
 
@@ -42,7 +42,10 @@ def test_other_sources_flags_and_processors_have_other_libraries(
 ) -> None:
     c_library(ANSWER)
     c_library(ANSWER.replace("42", "43"))
-    for name, value in (("_processor", lambda: "another"), ("_c_flags", lambda: [("-O0",)])):
+    for name, value in (
+        ("_processor", lambda: "another"),
+        ("_c_flags", lambda reorder: [("-O0",)]),
+    ):
         c_library.cache_clear()
         monkeypatch.setattr(compiler, name, value)
         c_library(ANSWER)
@@ -50,7 +53,7 @@ def test_other_sources_flags_and_processors_have_other_libraries(
 
 
 def test_a_damaged_library_is_built_again(tmp_path: Path) -> None:
-    process = "from optlab.optim.fast.compiler import c_library; print(c_library({!r}).answer())"
+    process = "from optlab.compiler import c_library; print(c_library({!r}).answer())"
     command = [sys.executable, "-W", "ignore", "-c", process.format(ANSWER)]
     for _ in range(2):
         done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -105,7 +108,7 @@ def test_without_any_folder_the_reasons_are_given(
 
 
 def test_two_processes_may_compile_the_same(tmp_path: Path) -> None:
-    process = "from optlab.optim.fast.compiler import c_library; print(c_library({!r}).answer())"
+    process = "from optlab.compiler import c_library; print(c_library({!r}).answer())"
     command = [sys.executable, "-W", "ignore", "-c", process.format(ANSWER)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [p.communicate()[0] for p in running] == ["42\n"] * 2

@@ -20,7 +20,9 @@ from pathlib import Path
 
 import torch
 
-from optlab.optim.fast.errors import NotCompiled
+
+class NotCompiled(Exception):
+    """Something has to be done without a kernel; the message says why."""
 
 
 class NoCompiler(NotCompiled):
@@ -28,13 +30,19 @@ class NoCompiler(NotCompiled):
 
 
 @functools.cache
-def c_library(source: str) -> ctypes.CDLL:
+def c_library(source: str, reorder: bool = False) -> ctypes.CDLL:
     """Return a compiled C file.
+
+    Args:
+        source: Its text.
+        reorder: Whether sums may be taken in another order and products be fused into them,
+            for speed; else every operation is rounded as it is written. NaN and infinity keep
+            their meaning either way.
 
     Raises:
         NoCompiler: When there is no compiler, or it refuses, or nothing can be written.
     """
-    return _library(source, ".c", ("CC", "cc", "gcc", "clang"), _c_flags())
+    return _library(source, ".c", ("CC", "cc", "gcc", "clang"), _c_flags(reorder))
 
 
 @functools.cache
@@ -53,12 +61,14 @@ def cpp_library(source: str) -> ctypes.PyDLL:
     return ctypes.PyDLL(library._name)
 
 
-def _c_flags() -> list[tuple[str, ...]]:
+def _c_flags(reorder: bool) -> list[tuple[str, ...]]:
     """Return flags to try in turn: the last are those that every compiler knows."""
-    exact = ("-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
-    native = (*exact, "-march=native")
+    loose = ("-ffp-contract=fast", "-fassociative-math", "-fno-signed-zeros")
+    rounding = loose if reorder else ("-ffp-contract=off",)
+    plain = ("-O3", *rounding, "-fno-math-errno", "-fno-trapping-math")
+    native = (*plain, "-march=native")
     wide = ("-mprefer-vector-width=512",) if platform.machine() in ("x86_64", "AMD64") else ()
-    return [(*native, *wide, "-fopenmp"), (*native, *wide), exact]
+    return [(*native, *wide, "-fopenmp"), (*native, *wide), plain]
 
 
 def _library(

@@ -1,0 +1,265 @@
+"""A layer's computation with a backward pass of its own, wherever PyTorch may take it.
+
+Such an `Operation` works under autograd (twice, too), `torch.func.grad` and `torch.vmap` (a stack
+of layers, each with its own weights), `torch.compile` (as one node: loops inside are not unrolled)
+and all of these together. Shapes: runs R of a stack; every tensor has that axis in front.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Tensors = tuple[Tensor, ...]
+Arguments = tuple[Any, ...]
+
+_library = torch.library.Library("optlab", "FRAGMENT")  # type: ignore[no-untyped-call]
+_known: dict[str, "Operation"] = {}
+
+
+class Operation:
+    """A function of tensors, and its vector-Jacobian product, both written by hand.
+
+    All tensors, in and out, have an axis of R runs in front, which `forward` and `backward`
+    compute independently of each other. Both are opaque to PyTorch, so they may loop, write in
+    place and call compiled code, but they return new tensors only, never an input or its view.
+
+    Args:
+        name: Its name among PyTorch's operators, after ``optlab::``.
+        forward: ``(*tensors, *numbers) -> outputs``, annotated as `torch.library.infer_schema`
+            wants it; the return annotation is a tuple of tensors, of one too. The first
+            ``num_outputs`` are results, the others are kept for ``backward`` only.
+        backward: ``(*grads, *tensors, *outputs, *numbers, needed) -> gradients``, with a gradient
+            or None for each result, and a flag per tensor that says whether its gradient is
+            wanted; where it is not, ``tensor.new_empty(0)`` will do.
+        shapes: What ``forward`` does to shapes, dtypes and strides: the same arguments, new tensors
+            of any content.
+        reference: ``(*tensors, *numbers) -> results`` in plain differentiable operations; it gives
+            derivatives beyond the first.
+        num_tensors: How many of the arguments are tensors (or None); they come first.
+        num_outputs: How many of ``forward``'s outputs are results.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Tensors],
+        backward: Callable[..., Tensors],
+        shapes: Callable[..., Tensors],
+        reference: Callable[..., Tensors],
+        num_tensors: int,
+        num_outputs: int = 1,
+    ) -> None:
+        self.name, self.reference = name, reference
+        self.num_tensors, self.num_outputs = num_tensors, num_outputs
+        self._forward = _operator(name, forward, shapes)
+        self._backward = _operator(f"{name}_backward", backward, self._shapes_of_gradients)
+        self._function, self._gradient = _function_of(self), _gradient_of(self)
+        self._quick = _quick_function_of(self)
+        _known[name] = self
+
+    def __call__(self, *arguments: Any) -> Tensors:
+        """Return the results for tensors (with the axis R, or None) and numbers."""
+        if torch.compiler.is_compiling():
+            # Imported while the compiler traces this line: it makes the call one node of a graph.
+            from optlab.nn.compiled_call import call
+
+            results: Tensors = call(self.name, *arguments)
+            return results
+        return self.apply(*arguments)
+
+    def apply(self, *arguments: Any) -> Tensors:
+        """Do what a call does, where no compiler is looking."""
+        if torch._C._are_functorch_transforms_active():
+            outputs = self._function.apply(*arguments)
+        else:
+            outputs = self._quick.apply(*arguments)
+        results: Tensors = outputs[: self.num_outputs]
+        return results
+
+    def gradients(self, grads: Sequence[Tensor | None], arguments: Arguments) -> Tensors:
+        """Return the gradients of the tensors that have one, in differentiable operations.
+
+        Args:
+            grads: Gradient of each result, or None.
+            arguments: Arguments of the call.
+        """
+        tensors, numbers = arguments[: self.num_tensors], arguments[self.num_tensors :]
+        places = [i for i, tensor in enumerate(tensors) if tensor is not None]
+
+        def results(*some: Tensor) -> Tensors:
+            full: list[Tensor | None] = [None] * self.num_tensors
+            for place, tensor in zip(places, some, strict=True):
+                full[place] = tensor
+            return self.reference(*full, *numbers)
+
+        outputs, pull, *_ = torch.func.vjp(results, *(tensors[i] for i in places))
+        filled = (
+            torch.zeros_like(output) if grad is None else grad
+            for output, grad in zip(outputs, grads, strict=True)
+        )
+        gradients: Tensors = pull(tuple(filled))
+        return gradients
+
+    def _shapes_of_gradients(self, *arguments: Any) -> Tensors:
+        tensors = arguments[self.num_outputs :][: self.num_tensors]
+        needed = arguments[-1]
+        filler = next(t for t in tensors if t is not None)
+        return tuple(
+            torch.empty_like(t, memory_format=torch.contiguous_format)
+            if wanted
+            else filler.new_empty(0)
+            for t, wanted in zip(tensors, needed, strict=True)
+        )
+
+
+def operation_named(name: str) -> Operation:
+    """Return the operation called ``name``."""
+    return _known[name]
+
+
+def _operator(name: str, function: Callable[..., Tensors], shapes: Callable[..., Tensors]) -> Any:
+    """Enter a function among PyTorch's operators, for every device."""
+    schema = torch.library.infer_schema(function, mutates_args=())
+    _library.define(f"{name}{schema}")  # type: ignore[no-untyped-call]
+    _library.impl(name, function, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"optlab::{name}", shapes, lib=_library)
+    return getattr(torch.ops.optlab, name).default
+
+
+def _setup(operation: Operation, ctx: Any, inputs: Arguments, outputs: Tensors) -> None:
+    ctx.numbers = inputs[operation.num_tensors :]
+    ctx.save_for_backward(*inputs[: operation.num_tensors], *outputs)
+    ctx.mark_non_differentiable(*outputs[operation.num_outputs :])
+    ctx.set_materialize_grads(False)
+
+
+def _backward(operation: Operation, call: Callable[..., Tensors], ctx: Any, grads: Any) -> Any:
+    tensors = ctx.saved_tensors[: operation.num_tensors]
+    needed = [t is not None and n for t, n in zip(tensors, ctx.needs_input_grad, strict=False)]
+    if all(g is None for g in grads[: operation.num_outputs]) or not any(needed):
+        return (None,) * len(ctx.needs_input_grad)
+    found = call(*grads[: operation.num_outputs], *ctx.saved_tensors, *ctx.numbers, needed)
+    kept = [grad if wanted else None for grad, wanted in zip(found, needed, strict=True)]
+    return (*kept, *(None for _ in ctx.numbers))
+
+
+def _quick_function_of(operation: Operation) -> Any:
+    """Return the autograd function for plain calls: it costs a fifth of the one for all cases."""
+
+    class Quick(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *arguments: Any) -> Any:
+            outputs = operation._forward(*arguments)
+            _setup(operation, ctx, arguments, outputs)
+            return outputs
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            twice = torch.is_grad_enabled()
+            call = operation._gradient.apply if twice else operation._backward
+            return _backward(operation, call, ctx, grads)
+
+    return Quick
+
+
+def _function_of(operation: Operation) -> Any:
+    """Return the autograd function for calls inside transforms of `torch.func`."""
+
+    class Function(torch.autograd.Function):
+        @staticmethod
+        def forward(*arguments: Any) -> Any:
+            return operation._forward(*arguments)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            _setup(operation, ctx, inputs, output)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return _backward(operation, operation._gradient.apply, ctx, grads)
+
+        @staticmethod
+        def vmap(info: Any, in_dims: Any, *arguments: Any) -> Any:
+            return _over_stack(Function.apply, info.batch_size, in_dims, arguments)
+
+    return Function
+
+
+def _gradient_of(operation: Operation) -> Any:
+    """Return the autograd function that computes gradients and can be differentiated itself."""
+    first, past = operation.num_outputs, operation.num_outputs + operation.num_tensors
+
+    class Gradient(torch.autograd.Function):
+        @staticmethod
+        def forward(*arguments: Any) -> Any:
+            return operation._backward(*arguments)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.rest = [None if isinstance(value, Tensor) else value for value in inputs]
+            ctx.save_for_backward(*(v if isinstance(v, Tensor) else None for v in inputs))
+            ctx.set_materialize_grads(False)
+
+        @staticmethod
+        def backward(ctx: Any, *seconds: Any) -> Any:
+            inputs = [
+                kept if kept is not None else other
+                for kept, other in zip(ctx.saved_tensors, ctx.rest, strict=True)
+            ]
+            return _second_gradients(operation, inputs, seconds, first, past)
+
+        @staticmethod
+        def vmap(info: Any, in_dims: Any, *arguments: Any) -> Any:
+            return _over_stack(Gradient.apply, info.batch_size, in_dims, arguments)
+
+    return Gradient
+
+
+def _second_gradients(
+    operation: Operation, inputs: list[Any], seconds: Arguments, first: int, past: int
+) -> Any:
+    """Return the gradients of the inputs of `backward`, through `Operation.gradients`."""
+    kept = itertools.takewhile(lambda value: isinstance(value, Tensor), inputs[past:])
+    numbers = inputs[past + len(list(kept)) : -1]
+    places = [i for i in range(past) if inputs[i] is not None]
+    tensors = [i for i in range(first, past) if inputs[i] is not None]
+
+    def gradients(*some: Tensor) -> Tensors:
+        full = list(inputs)
+        for place, tensor in zip(places, some, strict=True):
+            full[place] = tensor
+        return operation.gradients(full[:first], (*full[first:past], *numbers))
+
+    found, pull, *_ = torch.func.vjp(gradients, *(inputs[i] for i in places))
+    given = [seconds[i - first] for i in tensors]
+    filled = tuple(
+        torch.zeros_like(g) if s is None or s.numel() != g.numel() else s
+        for g, s in zip(found, given, strict=True)
+    )
+    result: list[Any] = [None] * len(inputs)
+    for place, gradient in zip(places, pull(filled), strict=True):
+        result[place] = gradient
+    return tuple(result)
+
+
+def _over_stack(
+    call: Callable[..., Any], size: int, in_dims: Sequence[Any], arguments: Arguments
+) -> Any:
+    """Lay a mapped axis into the axis of runs, call, and take it out again."""
+    merged = [
+        _merged(argument, dim, size) if isinstance(argument, Tensor) else argument
+        for argument, dim in zip(arguments, in_dims, strict=True)
+    ]
+    outputs = call(*merged)
+    # A gradient that was not wanted is an empty tensor without any axis of runs.
+    whole = [output.ndim > 1 or output.numel() > 0 for output in outputs]
+    taken = (o.unflatten(0, (size, -1)) if w else o for o, w in zip(outputs, whole, strict=True))
+    return tuple(taken), tuple(0 if w else None for w in whole)
+
+
+def _merged(tensor: Tensor, dim: int | None, size: int) -> Tensor:
+    tensor = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
+    return tensor.flatten(0, 1)
