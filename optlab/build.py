@@ -50,7 +50,7 @@ def build(config: Config, chosen: Collection[str] = ()) -> Training:
     loss = _loss(config, task.default_loss, raw)
     data = _encoded(raw, loss).to(device, dtype)
     module = _model(config, raw, loss, chosen).to(device, dtype)
-    objective = _objective(raw, loss, device, dtype)
+    objective = _objective(raw, loss)
     sampler = _sampler(config["seed"], trainer, len(data.train), device)
     _refuse_single_row_statistics(module, sampler)
     run = _run(config, trainer, module, objective, data.train)
@@ -167,10 +167,18 @@ def _model(config: Config, data: Data, loss: Loss, chosen: Collection[str]) -> n
     activation.make()  # a wrong name or option is refused even by a model without hidden layers
     norm.make(1)
     has_norm = norm.choice != "none"
-    context = ModelContext(data.input_shape, outputs, activation, norm if has_norm else None)
+    context = ModelContext(
+        data.input_shape,
+        outputs,
+        activation,
+        norm if has_norm else None,
+        data.vocabulary,
+        data.target_steps,
+    )
     module: nn.Module = _create(registry.models, config, "model")(context)
     initialize(module, _create(registry.initializers, config, "init"), config["seed"])
     seed_dropout(module, config["seed"])
+    _refuse_other_scores(module, data, outputs, section(config, "model")[0])
     idle = [part.name for part in (activation,) if not part.used and part.name in chosen]
     idle += ["norm"] if has_norm and not norm.used else []
     has_weights = any(is_weight(parameter) for parameter in module.parameters())
@@ -183,7 +191,28 @@ def _model(config: Config, data: Data, loss: Loss, chosen: Collection[str]) -> n
     return module
 
 
-def _objective(data: Data, loss: Loss, device: torch.device, dtype: torch.dtype) -> Objective:
+def _refuse_other_scores(module: nn.Module, data: Data, outputs: int, model: str) -> None:
+    """Refuse a model whose scores do not have the shape that the task's targets ask for."""
+    rows = data.train.x[:2]
+    steps = () if data.target_steps is None else (data.target_steps,)
+    wanted = (len(rows), *steps, outputs)
+    with torch.no_grad():
+        given = tuple(module.eval()(rows).shape)
+    module.train()
+    if given != wanted:
+        raise ConfigError(
+            f"model {model!r} gives scores of shape {given} for {len(rows)} rows, and the task "
+            f"needs {wanted}: (rows, {'last time steps, ' if steps else ''}outputs); choose "
+            "another model for it"
+        )
+
+
+def _objective(data: Data, loss: Loss) -> Objective:
+    objective = _objective_of_rows(data, loss)
+    return objective if data.target_steps is None else objective.per_step()
+
+
+def _objective_of_rows(data: Data, loss: Loss) -> Objective:
     if data.objective is not None:
 
         def point(output: Tensor) -> dict[str, Tensor]:

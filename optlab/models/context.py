@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from optlab.config import ConfigError
+
 
 @dataclass(frozen=True)
 class ModelContext:
@@ -14,13 +16,31 @@ class ModelContext:
         input_shape: Shape of one input, without the row axis.
         num_outputs: Columns of the output.
         activation: Makes a fresh activation module for one layer.
-        norm: Makes a normalization module for a layer of that many features, or None.
+        norm: ``norm(F)`` makes a normalization of (B, F), ``norm(C, 2)`` one of images
+            (B, C, H, W); or None.
+        vocabulary: For inputs that are tokens, (B, T) int64, how many symbols there are; else None.
+        target_steps: None for scores (B, D); S for scores (B, S, D) of the last S time steps.
     """
 
     input_shape: tuple[int, ...]
     num_outputs: int
     activation: Callable[[], nn.Module]
-    norm: Callable[[int], nn.Module] | None = None
+    norm: Callable[..., nn.Module] | None = None
+    vocabulary: int | None = None
+    target_steps: int | None = None
+
+    def refuse_sequences(self, model: str) -> None:
+        """Raise for a task that ``model``, which has no notion of time, cannot be trained on.
+
+        Raises:
+            ConfigError: For tokens, and for targets at several time steps.
+        """
+        kind = "tokens" if self.vocabulary else "a target at several time steps"
+        if self.vocabulary or self.target_steps:
+            raise ConfigError(
+                f"model {model!r} cannot take this task, which has {kind}; "
+                "choose model=rnn, lstm, window_mlp or transformer"
+            )
 
     @property
     def num_inputs(self) -> int:

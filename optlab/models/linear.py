@@ -30,4 +30,5 @@ class LinearModel(nn.Module):
 @models.register("linear")
 def build_linear(context: ModelContext) -> LinearModel:
     """Build a `LinearModel` for a task."""
+    context.refuse_sequences("linear")
     return LinearModel(context.num_inputs, context.num_outputs)

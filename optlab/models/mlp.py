@@ -76,6 +76,7 @@ def build_mlp(
     dropout: Rate = 0.0,
 ) -> MLP:
     """Build an `MLP` for a task."""
+    context.refuse_sequences("mlp")
     return MLP(
         context.num_inputs,
         hidden,

@@ -152,6 +152,7 @@ def build_perceptron(context: ModelContext) -> LinearModel:
     Raises:
         ConfigError: When the loss asks for several outputs.
     """
+    context.refuse_sequences("perceptron")
     if context.num_outputs != 1:
         raise ConfigError(
             f"model=perceptron has one output, and the loss asks for {context.num_outputs}; "

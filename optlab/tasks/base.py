@@ -1,6 +1,6 @@
 """What a task gives to the runner: tensors in three splits, and what a model must map to what.
 
-Shapes: rows N, features F, classes C, outputs D.
+Shapes: rows N, features F, classes C, outputs D, time T, last steps S.
 """
 
 from abc import ABC, abstractmethod
@@ -19,8 +19,9 @@ class Split:
     """Rows of one split, resident on one device.
 
     Attributes:
-        x: Inputs, shape (N, ...), float32.
-        y: Labels of shape (N,), int64; or real targets of shape (N, D), float32.
+        x: Inputs, shape (N, ...), float32; or tokens, shape (N, T), int64.
+        y: Labels of shape (N,), int64; or real targets of shape (N, D), float32. Where a sequence
+            has a target at each of its last steps, (N, S) and (N, S, D).
     """
 
     x: Tensor
@@ -31,8 +32,11 @@ class Split:
 
     def to(self, device: torch.device, dtype: torch.dtype = torch.float32) -> "Split":
         """Return the split on ``device``, its floating tensors as ``dtype``."""
-        y = self.y.to(device, dtype) if self.y.is_floating_point() else self.y.to(device)
-        return Split(self.x.to(device, dtype), y)
+        x, y = (
+            part.to(device, dtype) if part.is_floating_point() else part.to(device)
+            for part in (self.x, self.y)
+        )
+        return Split(x, y)
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,9 @@ class Data:
             gradient noise, and the loss is the mean of
             ``objective(output) + (y * output).sum(-1)``.
         minima: Known global minima of ``objective``, shape (M, D).
+        vocabulary: For inputs that are tokens, how many symbols there are; else None.
+        target_steps: For sequences with a target at each of their last S steps, that number; None
+            where a row has one target.
         notes: What was measured while loading (rows dropped, zero fraction, labels flipped),
             written to the run's record.
     """
@@ -58,6 +65,8 @@ class Data:
     num_outputs: int = 1
     objective: Callable[[Tensor], Tensor] | None = None
     minima: Tensor | None = None
+    vocabulary: int | None = None
+    target_steps: int | None = None
     notes: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,8 +13,8 @@ from optlab.tasks.base import Split
 Measure = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
 States = Callable[[Tensor], Mapping[str, Tensor]]
 
-#: Rows of one evaluation chunk: large enough to be quick, small enough for any memory.
-EVALUATION_ROWS = 8192
+#: Rows of one evaluation chunk: large enough to be quick, small enough for images and sequences.
+EVALUATION_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,14 @@ class Objective:
     def names(self) -> tuple[str, ...]:
         """``"loss"`` and the metrics, in the order of every record."""
         return ("loss", *self.metric_names)
+
+    def per_step(self) -> "Objective":
+        """Return the objective for outputs (B, S, D) at S time steps, each counted as a row."""
+
+        def flat(function: Callable[[Tensor, Tensor], Any]) -> Callable[[Tensor, Tensor], Any]:
+            return lambda output, target: function(output.flatten(0, 1), target.flatten(0, 1))
+
+        return replace(self, loss=flat(self.loss), measure=flat(self.measure))
 
     def values(self, loss: Tensor, output: Tensor, target: Tensor) -> list[Tensor]:
         """Return the loss and the metrics as 0-d tensors to average, in the order of `names`."""
