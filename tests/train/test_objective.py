@@ -49,3 +49,12 @@ def test_evaluation_is_in_evaluation_mode_and_puts_the_mode_back(training):
     module = nn.Dropout(0.5).train(training)
     assert SQUARES.evaluate(module, Split(X, X))["loss"] == 0.0
     assert module.training == training
+
+
+@pytest.mark.usefixtures("chunks")
+def test_every_time_step_counts_as_a_row():
+    steps = torch.stack([X, 2 * X], dim=1)
+    as_rows = Split(steps.flatten(0, 1), torch.zeros(10, 1, dtype=torch.float64))
+    values = SQUARES.per_step().evaluate(nn.Identity(), Split(steps, torch.zeros_like(steps)))
+    # The last bit: chunks of other lengths are summed in another order.
+    assert values == pytest.approx(SQUARES.evaluate(nn.Identity(), as_rows), rel=1e-15)

@@ -1,0 +1,73 @@
+"""Runs on sequences: targets at several steps, tokens, and models that cannot take them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import pytest
+import torch
+
+from optlab import registry
+from optlab.build import build
+from optlab.config import ConfigError
+from optlab.nn import Linear
+from optlab.tasks.base import CheckedTask, Data, Split
+from tests.sweep.composing import configuration
+
+ROWS, STEPS, LAST, SYMBOLS = 12, 4, 3, 5
+
+
+@dataclass(frozen=True)
+class Tokens(CheckedTask):
+    """Names each of the last three tokens."""
+
+    default_loss: ClassVar[str] = "sparse_cce"
+
+    def load(self) -> Data:
+        draws = torch.Generator().manual_seed(0)
+        x = torch.randint(SYMBOLS, (ROWS, STEPS), generator=draws)
+        rows = Split(x, x[:, -LAST:])
+        return Data(rows, rows, rows, SYMBOLS, vocabulary=SYMBOLS, target_steps=LAST)
+
+
+class Lookup(torch.nn.Module):
+    """Scores of every token by a table, at the last so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        super().__init__()
+        self.steps, self.table = steps, Linear(SYMBOLS, SYMBOLS)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        rows = torch.eye(SYMBOLS, dtype=self.table.weight.dtype)[x[:, -self.steps :]]
+        return self.table(rows)
+
+
+@pytest.fixture
+def config(monkeypatch):
+    """Return a configuration of a model on that task."""
+    monkeypatch.setitem(registry.tasks._entries, "tokens", Tokens)
+
+    def of(model, *overrides, steps=LAST):
+        monkeypatch.setitem(registry.models._entries, "lookup", lambda context: Lookup(steps))
+        made = configuration("optimizer.lr=0.3", "trainer.epochs=60", *overrides)
+        return made | {"task": {"name": "tokens"}, "model": {"name": model}}
+
+    return of
+
+
+@pytest.mark.parametrize("loss", ["sparse_cce", "cce", "mse"])
+@pytest.mark.parametrize("engine", ["functional", "plain"])
+def test_a_run_learns_every_step(config, loss, engine):
+    training = build(config("lookup", f"loss={loss}", f"trainer.engine={engine}"))
+    training.fit(lambda update, epoch, values: None)
+    assert training.evaluate(training.data.val)["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("model", ["mlp", "linear", "perceptron"])
+def test_a_model_without_time_is_refused_by_name(config, model):
+    with pytest.raises(ConfigError, match=f"model '{model}' cannot take this task, which has toke"):
+        build(config(model))
+
+
+def test_scores_of_another_shape_are_refused_with_both_shapes(config):
+    with pytest.raises(ConfigError, match=r"shape \(2, 2, 5\) for 2 rows.* needs \(2, 3, 5\)"):
+        build(config("lookup", steps=2))
