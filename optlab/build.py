@@ -193,18 +193,27 @@ def _model(config: Config, data: Data, loss: Loss, chosen: Collection[str]) -> n
 
 def _refuse_other_scores(module: nn.Module, data: Data, outputs: int, model: str) -> None:
     """Refuse a model whose scores do not have the shape that the task's targets ask for."""
-    rows = data.train.x[:2]
     steps = () if data.target_steps is None else (data.target_steps,)
-    wanted = (len(rows), *steps, outputs)
-    with torch.no_grad():
-        given = tuple(module.eval()(rows).shape)
+    splits = {part.x.shape[1:]: part.x[:2] for part in (data.test, data.val, data.train)}
+    for shape, rows in splits.items():
+        wanted = (len(rows), *steps, outputs)
+        try:
+            with torch.no_grad():
+                given = tuple(module.eval()(rows).shape)
+        except (RuntimeError, ConfigError) as error:
+            if shape == data.input_shape:
+                raise
+            raise ConfigError(
+                f"model {model!r} is built for inputs of shape {data.input_shape} and cannot take "
+                f"those of shape {tuple(shape)} that the task has elsewhere: {error}"
+            ) from error
+        if given != wanted:
+            raise ConfigError(
+                f"model {model!r} gives scores of shape {given} for {len(rows)} rows, and the task "
+                f"needs {wanted}: (rows, {'last time steps, ' if steps else ''}outputs); choose "
+                "another model for it"
+            )
     module.train()
-    if given != wanted:
-        raise ConfigError(
-            f"model {model!r} gives scores of shape {given} for {len(rows)} rows, and the task "
-            f"needs {wanted}: (rows, {'last time steps, ' if steps else ''}outputs); choose "
-            "another model for it"
-        )
 
 
 def _objective(data: Data, loss: Loss) -> Objective:

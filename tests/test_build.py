@@ -71,3 +71,9 @@ def test_a_model_without_time_is_refused_by_name(config, model):
 def test_scores_of_another_shape_are_refused_with_both_shapes(config):
     with pytest.raises(ConfigError, match=r"shape \(2, 2, 5\) for 2 rows.* needs \(2, 3, 5\)"):
         build(config("lookup", steps=2))
+
+
+def test_a_model_of_fixed_length_is_refused_for_longer_test_rows():
+    task = ("task.rows=40", "task.length=6", "task.test_length=8", "task.every_step=false")
+    with pytest.raises(ConfigError, match=r"inputs of shape \(6, 1\) and cannot take .* \(8, 1\)"):
+        build(configuration(*task, task="parity"))

@@ -31,7 +31,17 @@ def test_splits_have_rows_of_one_shape(task, options):
     for split in (data.train, data.val, data.test):
         assert len(split) == len(split.y) > 0
         assert split.x.shape[1:] == data.input_shape
-        assert split.x.dtype == torch.float32
+
+
+def test_inputs_are_reals_or_tokens_of_the_vocabulary(task, options):
+    data = task(**options).load()
+    for split in (data.train, data.val, data.test):
+        if data.vocabulary is None:
+            assert split.x.dtype == torch.float32
+        else:
+            assert split.x.dtype == torch.int64
+            assert split.x.ndim == 2
+            assert 0 <= split.x.min() <= split.x.max() < data.vocabulary
 
 
 def test_values_are_finite_and_on_the_cpu(task, options):
@@ -40,15 +50,16 @@ def test_values_are_finite_and_on_the_cpu(task, options):
         assert tensor.device.type == "cpu"
 
 
-def test_targets_are_class_numbers_or_columns_of_reals(task, options):
+def test_targets_are_class_numbers_or_columns_of_reals_at_each_of_the_last_steps(task, options):
     data = task(**options).load()
+    steps = () if data.target_steps is None else (data.target_steps,)
     for split in (data.train, data.val, data.test):
         if data.num_classes is None:
             assert split.y.dtype == torch.float32
-            assert split.y.shape == (len(split), data.num_outputs)
+            assert split.y.shape == (len(split), *steps, data.num_outputs)
         else:
             assert split.y.dtype == torch.int64
-            assert split.y.shape == (len(split),)
+            assert split.y.shape == (len(split), *steps)
             assert 0 <= split.y.min() <= split.y.max() < data.num_classes
 
 
