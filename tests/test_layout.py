@@ -15,15 +15,36 @@ CUSTOMARY = {"LICENSE", "CHANGELOG.md"}
 
 # Of torch.nn, containers, parameters and the identity are used; its layers, functions and losses
 # are written here (course notes, row DES-02), and so is what torch keeps of them elsewhere.
-USED_OF_TORCH_NN = {"Identity", "Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"}
+USED_OF_TORCH_NN = {
+    *{"Identity", "Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"},
+    "utils",  # utils.rnn.PackedSequence: sequences of several lengths
+}
 LAYERS_IN_TORCH = {
+    "avg_pool1d",
     "batch_norm",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose2d",
+    "convolution",
     "dropout",
+    "embedding",
+    "group_norm",
     "gru",
+    "instance_norm",
+    "layer_norm",
     "lstm",
+    "lstm_cell",
+    "max_pool1d",
+    "max_pool2d",
+    "mkldnn_rnn_layer",
     "native_batch_norm",
+    "native_dropout",
+    "native_layer_norm",
     "rnn_relu",
+    "rnn_relu_cell",
     "rnn_tanh",
+    "rnn_tanh_cell",
 }
 
 

@@ -14,8 +14,10 @@ from optlab.nn.activations import (
     Step,
     Tanh,
 )
+from optlab.nn.attention import MultiHeadAttention, attention
 from optlab.nn.batchnorm import BatchNorm1d
 from optlab.nn.dropout import Dropout, seed_dropout
+from optlab.nn.embedding import Embedding
 from optlab.nn.linear import Linear
 from optlab.nn.norms import batchnorm, no_norm
 
@@ -25,15 +27,18 @@ __all__ = [
     "Activation",
     "BatchNorm1d",
     "Dropout",
+    "Embedding",
     "Identity",
     "LeakyReLU",
     "Linear",
+    "MultiHeadAttention",
     "PReLU",
     "ReLU",
     "Sigmoid",
     "Softmax",
     "Step",
     "Tanh",
+    "attention",
     "batchnorm",
     "losses",
     "metrics",

@@ -87,10 +87,10 @@ class Operation:
             arguments: Arguments of the call.
         """
         tensors, numbers = arguments[: self.num_tensors], arguments[self.num_tensors :]
-        places = [i for i, tensor in enumerate(tensors) if tensor is not None]
+        places = [i for i, tensor in enumerate(tensors) if _has_gradient(tensor)]
 
         def results(*some: Tensor) -> Tensors:
-            full: list[Tensor | None] = [None] * self.num_tensors
+            full = list(tensors)
             for place, tensor in zip(places, some, strict=True):
                 full[place] = tensor
             return self.reference(*full, *numbers)
@@ -127,6 +127,11 @@ def _operator(name: str, function: Callable[..., Tensors], shapes: Callable[...,
     _library.impl(name, function, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"optlab::{name}", shapes, lib=_library)
     return getattr(torch.ops.optlab, name).default
+
+
+def _has_gradient(value: Any) -> bool:
+    """Return whether a value is a tensor of numbers that can move; lengths and labels cannot."""
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _setup(operation: Operation, ctx: Any, inputs: Arguments, outputs: Tensors) -> None:
@@ -224,8 +229,8 @@ def _second_gradients(
     """Return the gradients of the inputs of `backward`, through `Operation.gradients`."""
     kept = itertools.takewhile(lambda value: isinstance(value, Tensor), inputs[past:])
     numbers = inputs[past + len(list(kept)) : -1]
-    places = [i for i in range(past) if inputs[i] is not None]
-    tensors = [i for i in range(first, past) if inputs[i] is not None]
+    places = [i for i in range(past) if _has_gradient(inputs[i])]
+    tensors = [i for i in range(first, past) if _has_gradient(inputs[i])]
 
     def gradients(*some: Tensor) -> Tensors:
         full = list(inputs)

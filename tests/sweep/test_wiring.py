@@ -69,6 +69,9 @@ EFFECTS = {
     "loss.head": ("sigmoid", "end"),
     "loss.delta": (0.05, "end"),
     "model.hidden": ([5], "start end"),
+    "model.depth": (3, "start end records"),
+    "model.width": (8, "start end"),
+    "model.heads": (2, "end"),
     "model.norm_position": ("post", "start end", "norm=batchnorm"),
     "model.dropout": (0.5, "start end"),
     "model.start": ([2.0, 2.0], "start end"),
@@ -124,6 +127,7 @@ PARTNERS = {
     "loss=objective": {"task": "quadratic"},
     "model=perceptron": ("loss=bce", "task.centers=2"),
     "model=point": {"task": "quadratic"},
+    "model=transformer": {"task": "recall"},
 }
 
 
