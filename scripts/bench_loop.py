@@ -46,6 +46,8 @@ def configuration(optimizer, batch, epochs, device):
                 f"trainer.batch_size={batch}",
                 f"trainer.epochs={epochs}",
                 "optimizer.lr=0.01",
+                "diagnostics.update_ratios=false",  # what the hand-written loop does not log
+                "diagnostics.flow_every=0",
                 f"device={device}",
             ],
         )

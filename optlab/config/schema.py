@@ -51,14 +51,24 @@ class DiagnosticsConfig:
     """What is measured inside the network, and how often.
 
     Attributes:
-        every: Updates between measurements; 0 turns them off.
+        every: Updates between the measurements of norms and ratios; 0 turns them off.
         gradient_norms: Record the Euclidean norm of every parameter's gradient.
         weight_norms: Record the Euclidean norm of every parameter.
+        update_ratios: Record the norm of the measured update over that of the weights before it,
+            by parameter; of more than 12, for 12 from the first to the last.
+        flow_every: Updates between looks at how gradients flow back through the layers, the first
+            before the first update; 0 turns them off. Each makes a pass of its own on a few fixed
+            training rows and costs four to five updates. See `optlab.diagnostics.gradient_flow`.
+        dead_units: Record at each evaluation the share of hidden units that no training row wakes;
+            that takes a pass forward over all of them.
     """
 
     every: Natural = 50
     gradient_norms: bool = True
     weight_norms: bool = True
+    update_ratios: bool = True
+    flow_every: Natural = 500
+    dead_units: bool = False
 
     def __post_init__(self) -> None:
         validate(self, "diagnostics")

@@ -1,15 +1,25 @@
 """The contract of every logger, and the names of what is logged.
 
 Tags:
-    ==========================  ==================================================================
-    ``loss/train``              mean training loss of the updates since the last record
-    ``loss/val``                validation loss; ``loss/test`` once, after training
-    ``<metric>/<split>``        ``accuracy/train``, ``accuracy/val`` ...: every other metric
-    ``lr``                      learning rate of the update, schedule included
-    ``gradient_norm/<name>``    Euclidean norm of a parameter's gradient
-    ``weight_norm/<name>``      Euclidean norm of a parameter
-    ``point/x<i>``              coordinate i of the iterate, for test functions
-    ==========================  ==================================================================
+    ==============================  ================================================================
+    ``loss/train``                  mean training loss of the updates since the last record
+    ``loss/val``                    validation loss; ``loss/test`` once, after training
+    ``<metric>/<split>``            ``accuracy/train``, ``accuracy/val`` ...: every other metric
+    ``lr``                          learning rate of the update, schedule included
+    ``point/x<i>``                  coordinate i of the iterate, for test functions
+    ``gradient_norm/<name>``        Euclidean norm of a parameter's gradient
+    ``weight_norm/<name>``          Euclidean norm of a parameter
+    ``update_ratio/<name>``         norm of a parameter's update over its norm before
+    ``preactivation_gradient/<m>``  norm of the gradient of what layer m returns
+    ``gradient_ratio/first_last``   norm of the first layer's weight gradient over the last's
+    ``saturated/<m>``               share of rows and units with a slope below 0.01
+    ``drift/<m>``                   change of mean and deviation of the inputs of activation m
+    ``dead/<m>``                    share of units with slope 0 for every training row
+    ``gate_saturated/<m>.<gate>``   share of a gate's values within 0.01 of 0 or 1
+    ``lag_gradient/<k>``            norm of dL/dx k steps before the end, of recurrent layers
+    ``nonfinite``                   number of outputs and gradients that hold NaN or infinity
+    ``nonfinite/<m>``               1 for the first of them, m or ``m.gradient``
+    ==============================  ================================================================
 
 Steps count parameter updates from 0, before the first. Values may be nan or infinite.
 """

@@ -8,17 +8,21 @@ is not seen here.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from optlab.config.schema import DiagnosticsConfig, TrainerConfig
-from optlab.diagnostics import layer_norms
+from optlab.diagnostics import Drift, dead_units, gradient_flow, layer_norms, update_ratios
+from optlab.diagnostics.flow import evenly_spaced_rows, thinned
 from optlab.tasks.base import Data, Split
 from optlab.train.early_stopping import EarlyStopping
+from optlab.train.objective import EVALUATION_ROWS
 from optlab.train.recorder import Diverged, Emit, Recorder
 from optlab.train.run import Run
 from optlab.train.samplers import Sampler
@@ -108,6 +112,7 @@ class _Loop:
         self.best_weights: Any = None
         self.lr_factor = 1.0
         self.off_clock_s = 0.0
+        self.drift = Drift()
 
     def train(self) -> None:
         """Run the epochs until the last, or until early stopping says so."""
@@ -142,36 +147,78 @@ class _Loop:
         """Make one update and what follows it."""
         outcome = self.outcome
         self.lr_factor = self.training.schedule(outcome.updates, self.training.num_updates)
+        every, flow_every = self.training.diagnostics.every, self.training.diagnostics.flow_every
+        if flow_every and outcome.updates % flow_every == 0:
+            self.measure_flow()
+        is_measured = every > 0 and (outcome.updates + 1) % every == 0
+        before = self.weights_before() if is_measured else {}
         self.recorder.add(self.run.step(rows, self.lr_factor))
         outcome.updates += 1
-        every = self.training.diagnostics.every
-        if every and outcome.updates % every == 0:
-            self.measure()
+        if is_measured:
+            self.measure(before)
         if outcome.updates % self.trainer.log_every == 0:
             self.flush()
 
     def flush(self) -> None:
         """Hand the recorded window on, off the training clock."""
-        self.wait_for_device()
-        started = time.perf_counter()
-        self.recorder.flush(lr=self.run.lr * self.lr_factor)
-        self.off_clock_s += time.perf_counter() - started
+        with self.off_clock():
+            self.recorder.flush(lr=self.run.lr * self.lr_factor)
 
-    def measure(self) -> None:
-        """Record the norms that the diagnostics ask for, off the training clock.
+    def weights_before(self) -> dict[str, Tensor]:
+        """Return a copy of the iterate where the coming update is to be compared with it."""
+        if not self.training.diagnostics.update_ratios:
+            return {}
+        with self.off_clock(), self.run.at_iterate():
+            named = self.run.module.named_parameters()
+            return {name: p.detach().clone() for name, p in named}
+
+    def measure(self, before: Mapping[str, Tensor]) -> None:
+        """Record what the diagnostics ask for, off the training clock.
 
         Weights are those of the iterate, gradients those of the update (for NAG ahead of it).
+
+        Args:
+            before: Parameters before the update, or nothing.
         """
+        wanted, run = self.training.diagnostics, self.run
+        with self.off_clock():
+            values: dict[str, float] = {}
+            if wanted.gradient_norms:
+                values |= layer_norms("gradient_norm", run.gradients())
+            if wanted.weight_norms or before:
+                with run.at_iterate():
+                    weights = dict(run.module.named_parameters())
+                    if wanted.weight_norms:
+                        values |= layer_norms("weight_norm", weights)
+                    values |= thinned(update_ratios(before, weights))
+            self.record(values)
+
+    def measure_flow(self) -> None:
+        """Record how gradients flow where the coming update takes its own, off the clock."""
+        with self.off_clock():
+            run = self.run
+            values = gradient_flow(
+                run.module, run.objective.loss, *self.flow_rows, drift=self.drift
+            )
+            if values:
+                self.record(values)
+
+    @cached_property
+    def flow_rows(self) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of the training rows on which flow is measured: always the same."""
+        split = self.training.data.train
+        rows = evenly_spaced_rows(len(split), split.x.device)
+        return split.x.index_select(0, rows), split.y.index_select(0, rows)
+
+    @contextmanager
+    def off_clock(self) -> Iterator[None]:
+        """Leave what is done inside out of the training time."""
         self.wait_for_device()
         started = time.perf_counter()
-        values: dict[str, float] = {}
-        if self.training.diagnostics.gradient_norms:
-            values |= layer_norms("gradient_norm", self.run.gradients())
-        if self.training.diagnostics.weight_norms:
-            with self.run.at_iterate():
-                values |= layer_norms("weight_norm", dict(self.run.module.named_parameters()))
-        self.record(values)
-        self.off_clock_s += time.perf_counter() - started
+        try:
+            yield
+        finally:
+            self.off_clock_s += time.perf_counter() - started
 
     def wait_for_device(self) -> None:
         """Let the training clock see the work that CUDA still has before it.
@@ -191,12 +238,21 @@ class _Loop:
         with self.run.at_iterate():
             values = self.training.evaluate(self.training.data.val)
             self.record({k if "/" in k else f"{k}/val": v for k, v in values.items()})
+            self.measure_dead_units()
             if not math.isfinite(values["loss"]):
                 raise Diverged(self.outcome.updates, values["loss"], "validation")
             if self.stopping.update(values["loss"]):
                 self.outcome.best_epoch, self.outcome.best_val = float(epoch), values
                 if self.trainer.patience is not None and self.trainer.restore_best:
                     self.best_weights = self.run.snapshot()
+
+    def measure_dead_units(self) -> None:
+        """Record the share of dead units over all training rows, where it is wanted (GRD-09)."""
+        if self.training.diagnostics.dead_units:
+            chunks = torch.split(self.training.data.train.x, EVALUATION_ROWS)
+            values = dead_units(self.run.module, chunks)
+            if values:
+                self.record(values)
 
     def end_diverged(self, diverged: Diverged) -> None:
         """Record what is left and end the outcome at the first loss that was not finite."""

@@ -36,6 +36,9 @@ EFFECTS = {
     "diagnostics.every": (3, "records", "diagnostics.every=5"),
     "diagnostics.gradient_norms": (False, "records", "diagnostics.every=5"),
     "diagnostics.weight_norms": (False, "records", "diagnostics.every=5"),
+    "diagnostics.update_ratios": (False, "records", "diagnostics.every=5"),
+    "diagnostics.flow_every": (3, "records"),
+    "diagnostics.dead_units": (True, "records"),
     "schedule.warmup": (0.5, "end"),
     "schedule.final": (0.5, "end"),
     "schedule.decay": (0.5, "end"),
@@ -74,6 +77,22 @@ EFFECTS = {
     "model.heads": (2, "end"),
     "model.norm_position": ("post", "start end", "norm=batchnorm"),
     "model.dropout": (0.5, "start end"),
+    "rnn.hidden": (5, "start end"),
+    "rnn.layers": (2, "start end"),
+    "rnn.nonlinearity": ("relu", "end"),
+    "rnn.recurrent_init": ("identity", "start end"),
+    "rnn.recurrent_gain": (0.5, "start end"),
+    "rnn.learn_initial": (True, "start end"),
+    "rnn.inputs": ("clamped", "records start end"),
+    "rnn.outputs": ("units", "records start end"),
+    "rnn.feedback": ("both", "records start end"),
+    "rnn.steps": (5, "end", "model.inputs=initial", "model.steps=3", "model.hidden=128"),
+    "lstm.hidden": (5, "start end"),
+    "lstm.layers": (2, "start end"),
+    "lstm.bidirectional": (True, "start end"),
+    "lstm.forget_bias": (3.0, "start end"),
+    "lstm.recurrent_init": ("identity", "start end"),
+    "window_mlp.window": (3, "start end"),
     "model.start": ([2.0, 2.0], "start end"),
     "optimizer.lr": (0.05, "end"),
     "optimizer.beta1": (0.5, "end"),
@@ -127,7 +146,9 @@ PARTNERS = {
     "loss=objective": {"task": "quadratic"},
     "model=perceptron": ("loss=bce", "task.centers=2"),
     "model=point": {"task": "quadratic"},
-    "model=transformer": {"task": "recall"},
+    **{
+        f"model={name}": {"task": "recall"} for name in ("lstm", "rnn", "transformer", "window_mlp")
+    },
 }
 
 

@@ -9,8 +9,10 @@ from torch import nn
 
 from optlab import registry
 from optlab.config.schema import DiagnosticsConfig, TrainerConfig
+from optlab.diagnostics import gradient_flow
 from optlab.models import Point
-from optlab.nn import Dropout
+from optlab.models.mlp import MLP
+from optlab.nn import BatchNorm1d, Dropout, Linear
 from optlab.nn.losses import Objective as FunctionLoss
 from optlab.optim.regularizers import Regularizer
 from optlab.tasks.base import Data, Split
@@ -224,7 +226,8 @@ def on_rows(engine="functional", lr=0.0, **trainer):
         run = PlainRun(module, objective, data.train, optimizer, Regularizer())
     config = TrainerConfig(**{"batch_size": 10, **trainer})
     sampler = Sampler(10, config.batch_size, "shuffle", 0, torch.device("cpu"))
-    return Training(run, data, sampler, config, DiagnosticsConfig(), lambda update, total: 1.0)
+    quiet = DiagnosticsConfig(flow_every=0)
+    return Training(run, data, sampler, config, quiet, lambda update, total: 1.0)
 
 
 @pytest.mark.parametrize("engine", ["functional", "plain"])
@@ -257,6 +260,135 @@ def test_every_epoch_has_its_own_order_by_its_number():
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
+def test_update_ratios_are_of_the_iterate_before_and_after():
+    """NAG, as above: the point that is updated is w - 0.9 v, and the one that is measured w."""
+    _, records = fit(training("nag", epochs=4, every=2))
+    w, v, ratios = START, 0.0, []
+    for _ in range(4):
+        before, v = w, 0.9 * v + 0.1 * (w - 0.9 * v)
+        w -= v
+        ratios.append(abs(w - before) / abs(before))
+    measured = values_of(records, "update_ratio/point")
+    assert measured == [(2, pytest.approx(ratios[1])), (4, pytest.approx(ratios[3]))]
+
+
+def test_update_ratios_can_be_left_out():
+    train = training(epochs=2, every=1)
+    quiet = replace(train, diagnostics=DiagnosticsConfig(every=1, update_ratios=False))
+    _, records = fit(quiet)
+    assert values_of(records, "update_ratio/point") == []
+    assert len(values_of(records, "weight_norm/point")) == 2
+
+
+def network_on_rows(optimizer, **diagnostics):
+    """Return a training of a network with all that changes in a pass: 12 updates on 40 rows.
+
+    Args:
+        optimizer: Name of a rule, for the functional engine, or ``"plain NAME"``, or a class of
+            torch, which is foreign.
+        diagnostics: Options of `DiagnosticsConfig`.
+    """
+    stream = torch.Generator().manual_seed(0)
+    data = Split(torch.randn(40, 3, generator=stream), torch.randn(40, 1, generator=stream))
+    module = nn.Sequential(
+        MLP(3, [8, 8], 1, norm=BatchNorm1d, dropout=0.3), nn.Dropout(0.2), Linear(1, 1)
+    )
+    objective = Objective(lambda z, y: (z - y).square().mean(), lambda z, y: {}, ())
+    kind, _, name = optimizer.rpartition(" ")
+    if kind == "foreign":
+        own = getattr(torch.optim, name)(module.parameters(), lr=0.01)
+        run = PlainRun(module, objective, data, own, Regularizer())
+    elif kind == "plain":
+        own = registry.optimizers.get(name)(module.parameters(), lr=0.01)
+        run = PlainRun(module, objective, data, own, Regularizer())
+    else:
+        rule = registry.optimizers.get(name).rule
+        run = FunctionalRun(module, objective, data, rule, rule.hyper(lr=0.01), Regularizer())
+    return Training(
+        run,
+        Data(data, data, data),
+        Sampler(40, 10, "shuffle", 0, torch.device("cpu")),
+        TrainerConfig(batch_size=10, epochs=3, log_every=1),
+        DiagnosticsConfig(**diagnostics),
+        lambda update, total: 1.0,
+    )
+
+
+ALL = {"every": 1, "flow_every": 2, "dead_units": True}
+NONE = {"every": 0, "flow_every": 0, "dead_units": False}
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    ["adam", "nag", "muon", "plain schedule_free_adamw", "foreign Adagrad", "foreign LBFGS"],
+)
+def test_measuring_changes_no_bit_of_a_run(optimizer):
+    measured, alone = (network_on_rows(optimizer, **chosen) for chosen in (ALL, NONE))
+    records, draws = [], []
+    for train in (measured, alone):
+        torch.manual_seed(7)
+        records.append(fit(train)[1])
+        draws.append(torch.rand(1))
+    state, expected = (train.run.module.state_dict() for train in (measured, alone))
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
+    for tag in ("loss/train", "loss/val"):
+        assert values_of(records[0], tag) == values_of(records[1], tag)
+    assert len(records[0]) > 2 * len(records[1])
+    assert torch.equal(*draws)
+
+
+def test_flow_is_measured_before_the_first_update_and_every_so_many():
+    _, records = fit(network_on_rows("adam", **NONE | {"flow_every": 5}))
+    found = values_of(records, "preactivation_gradient/0.hidden.0.linear")
+    assert [update for update, _ in found] == [0, 5, 10]
+    assert [update for update, _ in records] == sorted(update for update, _ in records)
+    assert all(0 < norm < math.inf for _, norm in found)
+    # What moved since the look before; the first has none.
+    moved = values_of(records, "drift/0.hidden.0.activation")
+    assert [update for update, _ in moved] == [5, 10]
+    assert all(change > 0 for _, change in moved)
+
+
+def test_flow_is_of_the_weights_that_the_coming_update_starts_from():
+    train = network_on_rows("sgd", **NONE | {"flow_every": 12})
+    rows, split = torch.arange(32) * 40 // 32, train.data.train
+    torch.manual_seed(7)
+    expected = gradient_flow(
+        train.run.module, train.run.objective.loss, split.x[rows], split.y[rows]
+    )
+    torch.manual_seed(7)
+    _, records = fit(train)
+    measured = [values for _, values in records if "nonfinite" in values]
+    assert measured == [expected]
+
+
+def test_dead_units_are_those_of_the_training_rows_at_each_evaluation():
+    train = network_on_rows("sgd", **{"every": 0, "flow_every": 0, "dead_units": True})
+    first = train.run.module[0].hidden[0]
+    with torch.no_grad():
+        first.norm.bias[:2] = -100.0
+    _, records = fit(train)
+    found = values_of(records, "dead/0.hidden.0.activation")
+    assert found == [(update, 0.25) for update in (0, 4, 8, 12)]
+    assert not any("preactivation_gradient" in tag for _, values in records for tag in values)
+
+
+def test_measuring_is_off_the_training_clock(monkeypatch):
+    clock = [0.0]
+
+    def slow(*_, **__):
+        clock[0] += 100.0
+        return {}
+
+    monkeypatch.setattr("optlab.train.loop.time.perf_counter", lambda: clock[0])
+    for name in ("gradient_flow", "dead_units", "layer_norms", "update_ratios"):
+        monkeypatch.setattr(f"optlab.train.loop.{name}", slow)
+    outcome, _ = fit(network_on_rows("sgd", **ALL))
+    assert outcome.train_s == 0.0
+    # 6 looks, 4 evaluations, and of 12 updates two kinds of norms and the ratio.
+    assert clock[0] == 100.0 * (6 + 4 + 12 * 3)
+
+
 def test_training_clock_waits_for_the_device_once_an_epoch(monkeypatch):
     """Of a CUDA device that is not there; the whole batch needs no row numbers on it."""
     clock, waits = [0.0], []
@@ -268,7 +400,9 @@ def test_training_clock_waits_for_the_device_once_an_epoch(monkeypatch):
     monkeypatch.setattr("optlab.train.loop.time.perf_counter", lambda: clock[0])
     monkeypatch.setattr("torch.cuda.synchronize", synchronize)
     device = torch.device("cuda")
-    train = replace(training(epochs=3, log_every=100), sampler=Sampler(1, 1, "shuffle", 0, device))
+    sampler = Sampler(1, 1, "shuffle", 0, device)
+    quiet = DiagnosticsConfig(every=0, flow_every=0)
+    train = replace(training(epochs=3, log_every=100), sampler=sampler, diagnostics=quiet)
     outcome, _ = fit(train)
     assert outcome.train_s == 3.0
     assert set(waits) == {device}
@@ -286,8 +420,9 @@ def test_work_that_a_record_waits_for_is_on_the_training_clock(monkeypatch):
     monkeypatch.setattr("torch.cuda.synchronize", synchronize)
     sampler = Sampler(1, 1, "shuffle", 0, torch.device("cuda"))
     outcome, _ = fit(replace(training(epochs=3, log_every=1, every=1), sampler=sampler))
-    # Per epoch: before the norms, before the record and at the end.
-    assert outcome.train_s == 9.0
+    # Per epoch: before the copy of the weights, the norms and the record, and at the end; and
+    # once before the first look at the layers.
+    assert outcome.train_s == 13.0
 
 
 def test_records_are_off_the_training_clock(monkeypatch):

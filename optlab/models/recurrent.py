@@ -1,0 +1,90 @@
+"""Recurrent layers and a readout: what the models rnn and lstm have in common.
+
+Shapes: batch B, time T, inputs I, hidden H, layers L, directions D, outputs O, answered steps s.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from optlab.init import Initializer
+from optlab.models.sequences import check_answered_steps, check_inputs, one_hot
+from optlab.nn.dropout import Dropout, Rate, drop_probability
+from optlab.nn.linear import Linear
+from optlab.nn.recurrent.layers import RecurrentLayers
+
+
+class RecurrentModel(nn.Module):
+    """Maps sequences (B, T, I) or tokens (B, T) to scores (B, O), or (B, s, O).
+
+    One set of weights serves sequences of any length (course notes, row RNN-11). Parameters read
+    ``recurrent.weight_ih_l0``, as torch calls those of layers, ``output.weight``, ``initial``.
+
+    Args:
+        layers: The recurrent layers, batch first.
+        num_outputs: O.
+        readout: Whether an affine map reads the last layer out; else the states of its first O
+            units are the scores (rows RNN-05 and RNN-07).
+        dropout: Drop probability of the states that are read out, or a kind of network.
+        learn_initial: Whether the initial state is learned, from 0 on; else it stays 0 (row
+            RNN-02). For layers with one kind of state.
+        vocabulary: Number of symbols when inputs are tokens, which become one-hot.
+        target_steps: s: how many steps to answer, counted from the end (row RNN-06); None answers
+            after the last, without that axis.
+    """
+
+    def __init__(
+        self,
+        layers: RecurrentLayers,
+        num_outputs: int,
+        *,
+        readout: bool = True,
+        dropout: Rate = 0.0,
+        learn_initial: bool = False,
+        vocabulary: int | None = None,
+        target_steps: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.recurrent = layers
+        self.num_outputs, self.vocabulary = num_outputs, vocabulary
+        self.target_steps = target_steps
+        self.directions = 2 if layers.bidirectional else 1
+        width = layers.hidden_size * self.directions
+        rate = drop_probability(dropout)
+        self.dropout = Dropout(rate) if rate else nn.Identity()
+        self.output = Linear(width, num_outputs) if readout else nn.Identity()
+        shape = (layers.num_layers * self.directions, layers.hidden_size)
+        self.initial = nn.Parameter(torch.zeros(shape)) if learn_initial else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the scores, shape (B, O) or (B, s, O).
+
+        Raises:
+            ConfigError: For inputs that are not what the model reads, or with fewer than s steps.
+        """
+        weight: Tensor = self.recurrent.weight_hh_l0  # type: ignore[assignment]
+        x = one_hot(x, self.vocabulary, weight.dtype)
+        check_inputs(x, "T", self.recurrent.input_size)
+        states, final = self._states(x)
+        if self.target_steps is None:
+            answered = final
+        else:
+            check_answered_steps(x.shape[1], self.target_steps)
+            answered = states[:, -self.target_steps :]
+        scores: Tensor = self.output(self.dropout(answered))
+        return scores[..., : self.num_outputs]
+
+    def initialize_(self, fill: Callable[[str, Tensor, Initializer | None], None]) -> None:
+        """Leave the initial state at 0."""
+        if self.initial is not None:
+            self.initial.zero_()
+
+    def _states(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the last layer's states, (B, T, D*H), and each direction's last, (B, D*H)."""
+        initial = None
+        if self.initial is not None:
+            initial = (self.initial.unsqueeze(1).expand(-1, x.shape[0], -1),)
+        states, finals = self.recurrent.run(x, initial, None)
+        assert isinstance(states, Tensor)
+        return states, torch.cat([*finals[0][-self.directions :]], -1)

@@ -1,0 +1,30 @@
+"""How the weights of recurrent layers start. Shapes: hidden H."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from optlab import seeding
+from optlab.init import Initializer, SelfInitialized, identity_, orthogonal_, uniform_fan_in_
+
+RecurrentInit = Literal["orthogonal", "identity", "same"]
+
+#: What fills a gate's block of weight_hh, (H, H), by name; None is the rule of all other weights.
+RECURRENT_INITIALIZERS: dict[str, Initializer | None] = {
+    "orthogonal": orthogonal_,
+    "identity": identity_,
+    "same": None,
+}
+
+
+@torch.no_grad()
+def fill_from_fixed_streams(module: SelfInitialized) -> None:
+    """Give a new module first weights that are drawn as torch draws them (row INI-06)."""
+
+    def fill(name: str, tensor: Tensor, other: Initializer | None) -> None:
+        drawn = torch.empty(tensor.shape, dtype=torch.float32)
+        stream = seeding.generator(0, "init", name)
+        tensor.copy_((other or uniform_fan_in_)(drawn, generator=stream))
+
+    module.initialize_(fill)
