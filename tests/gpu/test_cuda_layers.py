@@ -1,4 +1,4 @@
-"""Hand-written layers on a CUDA device: the CPU's numbers, no waiting, one graph for both passes."""
+"""Hand-written layers on a CUDA device: the CPU's numbers, no waiting, one graph both ways."""
 
 import copy
 
