@@ -120,6 +120,14 @@ def norm(tensor: Tensor) -> Tensor:
 
 
 def when_differentiated(tensor: Tensor, see: Callable[[Tensor], None]) -> Handle:
-    """Have ``see`` called with the gradient of ``tensor`` whenever a pass back computes it."""
-    handle: Handle = tensor.register_hook(see)  # type: ignore[no-untyped-call]
+    """Have ``see`` called with the gradient of ``tensor`` whenever a pass back computes it.
+
+    A layer of several outputs, differentiated through one, has no gradient of the others: None.
+    """
+
+    def seen(gradient: Tensor | None) -> None:
+        if gradient is not None:
+            see(gradient)
+
+    handle: Handle = tensor.register_hook(seen)  # type: ignore[no-untyped-call]
     return handle

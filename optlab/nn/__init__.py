@@ -20,19 +20,24 @@ from optlab.nn.dropout import Dropout, seed_dropout
 from optlab.nn.embedding import Embedding
 from optlab.nn.linear import Linear
 from optlab.nn.norms import batchnorm, no_norm
+from optlab.nn.recurrent import LSTM, RNN, LSTMCell, RNNCell
 
 __all__ = [
     "ELU",
+    "LSTM",
+    "RNN",
     "SELU",
     "Activation",
     "BatchNorm1d",
     "Dropout",
     "Embedding",
     "Identity",
+    "LSTMCell",
     "LeakyReLU",
     "Linear",
     "MultiHeadAttention",
     "PReLU",
+    "RNNCell",
     "ReLU",
     "Sigmoid",
     "Softmax",

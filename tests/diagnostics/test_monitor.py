@@ -10,7 +10,7 @@ from optlab.diagnostics.saturation import Saturation
 from optlab.diagnostics.weight_gradients import GradientRatio, WeightGradients
 from optlab.models.mlp import MLP
 from optlab.models.recurrent import RecurrentModel
-from optlab.nn import BatchNorm1d, Sigmoid, Tanh
+from optlab.nn import LSTM, BatchNorm1d, Sigmoid, Tanh
 from optlab.nn.recurrent.rnn import RNN
 
 ROWS = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
@@ -173,6 +173,18 @@ def test_a_layer_whose_weight_is_computed_is_a_layer():
     assert list(found) == [
         *("preactivation_gradient/0", "preactivation_gradient/2", "gradient_ratio/first_last")
     ]
+
+
+@pytest.mark.parametrize("used", ["output", "h", "c"])
+def test_results_that_the_loss_leaves_out_have_no_gradient(used):
+    """An LSTM gives outputs, h and c; whoever uses one of them differentiates one."""
+    module = LSTM(4, 5)
+    with GradientMonitor(module, (PreactivationGradients(),)) as monitor:
+        output, (h, c) = module(ROWS[:, None])
+        result = {"output": output, "h": h, "c": c}[used]
+        (3 * result).sum().backward()
+    (found,) = monitor.values().values()
+    assert found.item() == pytest.approx(3 * result.numel() ** 0.5, rel=1e-6)
 
 
 def test_learned_initial_states_are_no_layer():
