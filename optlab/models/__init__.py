@@ -8,8 +8,10 @@ from optlab.models.mlp import MLP
 from optlab.models.perceptron import Line, Perceptron
 from optlab.models.point import Point
 from optlab.models.recurrent import RecurrentModel
+from optlab.models.resnet import ResNet
 from optlab.models.rnn_feedback import FeedbackRNN
 from optlab.models.rnn_units import Units
+from optlab.models.small_cnn import SmallCNN
 from optlab.models.transformer import Transformer
 from optlab.models.window_mlp import WindowMLP
 
@@ -23,6 +25,8 @@ __all__ = [
     "Perceptron",
     "Point",
     "RecurrentModel",
+    "ResNet",
+    "SmallCNN",
     "Transformer",
     "Units",
     "WindowMLP",

@@ -16,10 +16,12 @@ from optlab.nn.activations import (
 )
 from optlab.nn.attention import MultiHeadAttention, attention
 from optlab.nn.batchnorm import BatchNorm1d
+from optlab.nn.convolution import Conv2d
 from optlab.nn.dropout import Dropout, seed_dropout
 from optlab.nn.embedding import Embedding
 from optlab.nn.linear import Linear
 from optlab.nn.norms import batchnorm, no_norm
+from optlab.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from optlab.nn.recurrent import LSTM, RNN, LSTMCell, RNNCell
 
 __all__ = [
@@ -28,13 +30,17 @@ __all__ = [
     "RNN",
     "SELU",
     "Activation",
+    "AvgPool2d",
     "BatchNorm1d",
+    "Conv2d",
     "Dropout",
     "Embedding",
+    "GlobalAvgPool2d",
     "Identity",
     "LSTMCell",
     "LeakyReLU",
     "Linear",
+    "MaxPool2d",
     "MultiHeadAttention",
     "PReLU",
     "RNNCell",

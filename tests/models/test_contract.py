@@ -12,12 +12,13 @@ from optlab.registry import models
 
 
 def contexts():
-    return [ModelContext((3, 2), outputs, ReLU) for outputs in (4, 2, 1)]
+    vectors = [ModelContext((3, 2), outputs, ReLU) for outputs in (4, 2, 1)]
+    return [*vectors, ModelContext((4, 4), 4, ReLU)]
 
 
 @pytest.fixture(params=list(models))
 def build(request):
-    """Make a model from a seed, with the first number of outputs that it takes."""
+    """Make a model from a seed, with the first inputs and outputs that it takes."""
 
     def make(seed):
         for context in contexts():
@@ -35,12 +36,14 @@ def build(request):
 def test_maps_rows_to_scores(build):
     module, context = build(0)
     for rows in (1, 5):
-        assert module(torch.ones(rows, 3, 2)).shape == (rows, context.num_outputs)
+        x = torch.ones(rows, *context.input_shape)
+        assert module(x).shape == (rows, context.num_outputs)
 
 
 def test_stack_equals_each_run(build):
     runs = [build(seed)[0] for seed in range(3)]
-    x = torch.randn(3, 5, 3, 2, generator=torch.Generator().manual_seed(0))
+    shape = build(0)[1].input_shape
+    x = torch.randn(3, 5, *shape, generator=torch.Generator().manual_seed(0))
     parameters, buffers = stack_module_state(runs)
     stacked = vmap(lambda p, b, rows: functional_call(runs[0], (p, b), (rows,)))(
         parameters, buffers, x

@@ -92,6 +92,11 @@ EFFECTS = {
     "lstm.bidirectional": (True, "start end"),
     "lstm.forget_bias": (3.0, "start end"),
     "lstm.recurrent_init": ("identity", "start end"),
+    "resnet.depth": (14, "start end records"),
+    "resnet.shortcut": ("B", "start end records"),
+    "small_cnn.channels": ([5, 6], "start end"),
+    "small_cnn.kernel": (5, "start end"),
+    "small_cnn.pool": ("avg", "end"),
     "window_mlp.window": (3, "start end"),
     "model.start": ([2.0, 2.0], "start end"),
     "optimizer.lr": (0.05, "end"),
@@ -146,6 +151,7 @@ PARTNERS = {
     "loss=objective": {"task": "quadratic"},
     "model=perceptron": ("loss=bce", "task.centers=2"),
     "model=point": {"task": "quadratic"},
+    **{f"model={name}": ("task.features=16",) for name in ("resnet", "small_cnn")},
     **{
         f"model={name}": {"task": "recall"} for name in ("lstm", "rnn", "transformer", "window_mlp")
     },

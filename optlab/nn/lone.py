@@ -1,0 +1,112 @@
+"""The quick way into the kernels of a layer that stands alone: one run, called plainly.
+
+A layer of a few thousand numbers takes less time than PyTorch takes to watch it. Views that add
+the axis of runs, the operator's dispatch and its autograd nodes are left out here; whoever needs
+them (transforms, compilers, modes) is served by the layer's `Operation`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Tensors = tuple[Tensor, ...]
+
+
+def is_alone(x: Tensor) -> bool:
+    """Return whether nothing but autograd looks at what is done to ``x``."""
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack()
+        or (type(x) is not Tensor and type(x) is not nn.Parameter)
+    )
+
+
+def parameter_of(module: nn.Module, name: str) -> Tensor | None:
+    """Return ``module.name``, in a tenth of the time that it takes as an attribute.
+
+    One that is computed from others (`torch.nn.utils.parametrize`) is not in the table.
+    """
+    table = module._parameters
+    found: Tensor | None = table[name] if name in table else getattr(module, name)
+    return found
+
+
+def lone(
+    forward: Callable[..., Tensors],
+    backward: Callable[..., tuple[Tensor | None, ...]],
+    plain: Callable[..., Tensor],
+    num_tensors: int,
+) -> Callable[..., Tensors]:
+    """Return a function that autograd can differentiate any number of times.
+
+    Args:
+        forward: ``(*tensors, *numbers) -> (result, *kept)``; kernels, on tensors as the layer has
+            them. What is kept has no gradient.
+        backward: ``(grad, *tensors, *kept, *numbers, needed) -> gradients``, None where a gradient
+            does not exist or is not needed.
+        plain: ``(*tensors, *numbers) -> result`` in differentiable operations, for derivatives
+            beyond the first and for many at once.
+        num_tensors: How many of the arguments are tensors (or None); they come first.
+    """
+
+    class Lone(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *arguments: Any) -> Any:
+            outputs = forward(*arguments)
+            ctx.numbers = arguments[num_tensors:]
+            ctx.save_for_backward(*arguments[:num_tensors], *outputs[1:])
+            ctx.mark_non_differentiable(*outputs[1:])
+            ctx.set_materialize_grads(False)
+            return outputs
+
+        @staticmethod
+        def backward(ctx: Any, grad: Any, *_: Any) -> Any:
+            needed, nothing = ctx.needs_input_grad, (None,) * len(ctx.numbers)
+            if grad is None:
+                return (None,) * len(needed)
+            saved = ctx.saved_tensors
+            if torch.is_grad_enabled() or _is_batched(grad):
+                found = _pulled_back(plain, grad, saved[:num_tensors], ctx.numbers, needed)
+            else:
+                found = backward(grad, *saved, *ctx.numbers, needed)
+            return (*found, *nothing)
+
+    def call(*arguments: Any) -> Tensors:
+        if not torch.is_grad_enabled():
+            return forward(*arguments)
+        outputs: Tensors = Lone.apply(*arguments)
+        return outputs
+
+    return call
+
+
+def _is_batched(grad: Tensor) -> bool:
+    """Return whether ``grad`` stands for many gradients, as in a vectorized Jacobian."""
+    legacy: bool = torch._C._functorch.is_legacy_batchedtensor(grad)
+    return legacy or torch._C._are_functorch_transforms_active()
+
+
+def _pulled_back(
+    plain: Callable[..., Tensor],
+    grad: Tensor,
+    tensors: tuple[Tensor | None, ...],
+    numbers: tuple[Any, ...],
+    needed: tuple[bool, ...],
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the needed tensors, in differentiable operations."""
+    places = [i for i, tensor in enumerate(tensors) if tensor is not None and needed[i]]
+
+    def result(*some: Tensor) -> Tensor:
+        full: list[Tensor | None] = list(tensors)
+        for place, tensor in zip(places, some, strict=True):
+            full[place] = tensor
+        return plain(*full, *numbers)
+
+    _, pull, *_ = torch.func.vjp(result, *(tensors[i] for i in places))
+    found: list[Tensor | None] = [None] * len(tensors)
+    for place, gradient in zip(places, pull(grad), strict=True):
+        found[place] = gradient
+    return tuple(found)
