@@ -54,9 +54,9 @@ def uniform_at(key: Tensor, counter: Tensor, size: tuple[int, ...], device: torc
     the second mixing of a position, so that streams are no shifts or permutations of each other.
 
     Args:
-        key: Integer tensor of shape (), the stream.
-        counter: Integer tensor of shape (), the position in time (the update's number).
-        size: Shape of the result.
+        key: Integer tensor, the stream; of shape (), or (R,) for R streams side by side.
+        counter: Likewise the position in time (the update's number).
+        size: Shape of the numbers of one stream; the result has shape (*key.shape, *size).
         device: Where to make it.
     """
     count = 1
@@ -65,8 +65,8 @@ def uniform_at(key: Tensor, counter: Tensor, size: tuple[int, ...], device: torc
     position = torch.arange(count, device=device, dtype=torch.int64)
     first = _mix32(_mix32(_mix32(key) ^ (key >> 32)) ^ counter)
     second = _mix32(first + 0x9E3779B1)
-    word = _mix32(_mix32(position ^ first) + second)
-    return (word >> 8).to(torch.float32).mul(2.0**-24).reshape(size)
+    word = _mix32(_mix32(position ^ first.unsqueeze(-1)) + second.unsqueeze(-1))
+    return (word >> 8).to(torch.float32).mul(2.0**-24).reshape((*key.shape, *size))
 
 
 _MASK = 0xFFFFFFFF

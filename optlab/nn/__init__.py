@@ -15,12 +15,14 @@ from optlab.nn.activations import (
     Tanh,
 )
 from optlab.nn.attention import MultiHeadAttention, attention
-from optlab.nn.batchnorm import BatchNorm1d
+from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from optlab.nn.convolution import Conv2d
 from optlab.nn.dropout import Dropout, seed_dropout
 from optlab.nn.embedding import Embedding
+from optlab.nn.folding import fold_batchnorm
+from optlab.nn.layernorm import LayerNorm, LayerNorm2d
 from optlab.nn.linear import Linear
-from optlab.nn.norms import batchnorm, no_norm
+from optlab.nn.norms import batchnorm, layernorm, no_norm
 from optlab.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 from optlab.nn.recurrent import LSTM, RNN, LSTMCell, RNNCell
 
@@ -32,12 +34,15 @@ __all__ = [
     "Activation",
     "AvgPool2d",
     "BatchNorm1d",
+    "BatchNorm2d",
     "Conv2d",
     "Dropout",
     "Embedding",
     "GlobalAvgPool2d",
     "Identity",
     "LSTMCell",
+    "LayerNorm",
+    "LayerNorm2d",
     "LeakyReLU",
     "Linear",
     "MaxPool2d",
@@ -51,6 +56,8 @@ __all__ = [
     "Tanh",
     "attention",
     "batchnorm",
+    "fold_batchnorm",
+    "layernorm",
     "losses",
     "metrics",
     "no_norm",

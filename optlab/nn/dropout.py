@@ -5,8 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from optlab.config import check_value
-from optlab.seeding import stream_key, uniform_at
+from optlab.config import ConfigError, check_value
+from optlab.nn.dropout_operation import drop
+from optlab.seeding import stream_key
 from optlab.types import Decay
 
 #: Drop probabilities that the course notes call common, by kind of network (row REG-09).
@@ -52,9 +53,11 @@ class Dropout(nn.Module):
         """Return ``x`` with elements dropped in training, ``x`` itself in evaluation."""
         if not self.training or self.rate == 0:
             return x
-        drawn = uniform_at(self.key, self.count, tuple(x.shape), x.device)
+        if not x.is_floating_point():
+            raise ConfigError(f"Dropout takes floating-point numbers, got {x.dtype}; convert them")
+        y = drop(x, self.key, self.count, self.rate)
         self.count.add_(1)
-        return x * (drawn >= self.rate).to(x.dtype).mul_(1 / (1 - self.rate))
+        return y
 
     def extra_repr(self) -> str:
         """Return the rate, for ``print(module)``."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from optlab.config import ConfigError, check_value
 from optlab.init import Initializer
+from optlab.nn.lone import parameter_of
 from optlab.nn.normalize_rows import row_normalize
 from optlab.types import Count, Positive
 
@@ -70,10 +71,10 @@ class LayerNorm(nn.Module):
             ConfigError: For an input of another shape or dtype.
         """
         axes = self.normalized_shape
-        if tuple(x.shape[-len(axes) :]) != axes:
+        if x.ndim < len(axes) or x.shape[-len(axes) :] != axes:
             wanted = ", ".join(map(str, axes))
             raise ConfigError(f"LayerNorm takes inputs of shape (..., {wanted}), got {_tuple(x)}")
-        weight, bias = self.weight, self.bias
+        weight, bias = parameter_of(self, "weight"), parameter_of(self, "bias")
         if len(axes) == 1:
             return row_normalize(x, weight, bias, self.eps)
         flat = [None if t is None else t.flatten() for t in (weight, bias)]

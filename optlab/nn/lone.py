@@ -25,7 +25,7 @@ def is_alone(x: Tensor) -> bool:
 
 
 def parameter_of(module: nn.Module, name: str) -> Tensor | None:
-    """Return ``module.name``, in a tenth of the time that it takes as an attribute.
+    """Return ``module.name``, in a fraction of the time of an attribute.
 
     One that is computed from others (`torch.nn.utils.parametrize`) is not in the table.
     """

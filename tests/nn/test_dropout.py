@@ -1,16 +1,19 @@
 """Dropout: inverted scaling, masks by (run, layer, update), stacks (REG-07, REG-09, E28)."""
 
 import math
+import shutil
 
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, grad, stack_module_state, vmap
 
+from optlab.compiler import NoCompiler
 from optlab.config import ConfigError
-from optlab.nn import Dropout, seed_dropout
+from optlab.nn import Dropout, dropout_operation, seed_dropout
 from optlab.nn.dropout import COMMON_RATES
-from optlab.seeding import stream_key
+from optlab.nn.native import library
+from optlab.seeding import stream_key, uniform_at
 
 
 def layer(rate=0.3, seed=0):
@@ -104,6 +107,111 @@ def test_stack_drops_what_each_run_drops_alone(runs):
         for number, member in enumerate(members):
             assert torch.equal(stacked[number], member(x[number]))
     assert buffers["count"].tolist() == [3] * runs
+
+
+@pytest.fixture(params=["c", "plain"])
+def kernels(request, monkeypatch):
+    """Compute with C where there is a compiler, then without."""
+    if request.param == "plain":
+        monkeypatch.setattr(dropout_operation, "_kernel", lambda dtype: None)
+
+
+def random(*shape, seed=0, dtype=torch.float32):
+    stream = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, generator=stream, dtype=torch.float64).to(dtype)
+
+
+def factors(module, x):
+    """Return 0 or 1 / (1 - rate), as the stream's definition has them for the next forward."""
+    drawn = uniform_at(module.key, module.count, tuple(x.shape), x.device)
+    return (drawn >= module.rate).to(x.dtype) * (1 / (1 - module.rate))
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no compiler")
+def test_c_is_compiled_where_there_is_a_compiler():
+    assert not isinstance(library("dropout"), NoCompiler)
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("rate", [1e-6, 0.1, 1 / 3, 0.5, 0.9, 1 - 1e-6, 1 - 1e-12])
+@pytest.mark.parametrize("key", [0, 1, 2**32 + 5, 2**63 - 1])
+def test_every_kernel_draws_the_same_mask_in_every_bit(dtype, rate, key):
+    module, x = Dropout(rate), random(70, 301, dtype=dtype).requires_grad_()
+    module.key.fill_(key)
+    module.count.fill_(key // 7)
+    wanted, pulled = factors(module, x), random(70, 301, seed=1, dtype=dtype)
+    y = module(x)
+    y.backward(pulled)
+    assert torch.equal(y, x * wanted)
+    assert torch.equal(x.grad, pulled * wanted)
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_rounded_once(dtype):
+    module, x = layer(0.3), random(2000, dtype=dtype)
+    wanted = (x.float() * factors(module, x.float())).to(dtype)
+    assert torch.equal(module(x), wanted)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_mask_follows_positions_and_not_memory():
+    x = random(30, 20)
+    assert torch.equal(layer()(x.t().contiguous().t()), layer()(x))
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("shape", [(), (1,), (0, 3), (2, 3, 4)], ids=str)
+def test_every_shape(shape):
+    assert layer()(random(*shape)).shape == shape
+
+
+@pytest.mark.usefixtures("kernels")
+def test_first_and_second_derivatives_are_those_of_finite_differences():
+    x = random(4, 5, dtype=torch.float64).requires_grad_()
+    call = lambda x: layer()(x).pow(3)  # noqa: E731
+    assert torch.autograd.gradcheck(call, x)
+    assert torch.autograd.gradgradcheck(call, x)
+
+
+@pytest.mark.usefixtures("kernels")
+def test_gradients_in_a_stack_and_their_gradients():
+    members, x = [layer(0.5, seed) for seed in range(3)], random(3, 40, dtype=torch.float64)
+    parameters, buffers = stack_module_state(members)
+
+    def slopes(rows, b, times):
+        def total(rows):
+            own = {name: value.clone() for name, value in b.items()}
+            return functional_call(members[0], (parameters, own), (rows,)).pow(3).sum()
+
+        first = grad(total)
+        return first(rows) if times == 1 else grad(lambda r: first(r).sum())(rows)
+
+    masks = torch.stack([factors(member, x[0]) for member in members])
+    once, twice = (vmap(lambda r, b, n=n: slopes(r, b, n))(x, buffers) for n in (1, 2))
+    torch.testing.assert_close(once, 3 * x.square() * masks**3)
+    torch.testing.assert_close(twice, 6 * x * masks**3)
+
+
+def test_compiled_mask_is_the_same_in_every_bit():
+    modules, x = [layer(0.4, seed) for seed in range(2)], random(2, 65)
+    parameters, buffers = stack_module_state(modules)
+
+    def step(b, rows):
+        own = {name: value.clone() for name, value in b.items()}
+        return functional_call(modules[0], (parameters, own), (rows,)), own
+
+    compiled = torch.compile(vmap(step), fullgraph=True, backend="aot_eager")
+    for _ in range(2):
+        y, buffers = compiled(buffers, x)
+        assert torch.equal(y, torch.stack([m(rows) for m, rows in zip(modules, x, strict=True)]))
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_other_than_real_numbers_are_refused(dtype):
+    with pytest.raises(ConfigError, match="Dropout takes floating-point numbers, got"):
+        layer()(torch.ones(3).to(dtype))
 
 
 def test_presets_are_the_middle_of_the_notes_bands():

@@ -68,6 +68,8 @@ EFFECTS = {
     "norm.eps": (1.0, "end"),
     "norm.momentum": (0.5, "end"),
     "norm.affine": (False, "start end"),
+    "norm.elementwise_affine": (False, "start end"),
+    "norm.bias": (False, "start end"),
     "norm.eps_mode": ("sigma", "end", "norm.eps=0.5"),
     "loss.head": ("sigmoid", "end"),
     "loss.delta": (0.05, "end"),

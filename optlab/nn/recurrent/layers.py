@@ -194,7 +194,8 @@ class RecurrentLayers(nn.Module):
         for layer, suffixes in enumerate(self._suffixes):
             outputs = []
             for reverse, suffix in enumerate(suffixes):
-                first = tuple(state[len(finals)] for state in states)
+                place = len(finals)
+                first = tuple(state[place : place + 1] for state in states)
                 output, last = self._run_direction(x, first, suffix, lengths, bool(reverse))
                 outputs.append(output)
                 finals.append(last)
@@ -202,17 +203,18 @@ class RecurrentLayers(nn.Module):
             x = x if past is None else x.masked_fill(past, 0.0)
             if layer < len(self.dropouts):
                 x = self.dropouts[layer](x)
-        return x, tuple(torch.stack(kind) for kind in zip(*finals, strict=True))
+        if len(finals) == 1:
+            return x, finals[0]
+        return x, tuple(torch.cat(kind) for kind in zip(*finals, strict=True))
 
     def _run_direction(
         self, x: Tensor, states: States, suffix: str, lengths: Tensor | None, reverse: bool
     ) -> tuple[Tensor, States]:
+        """Run one direction of one layer for x (T, B, I) and states (1, B, H)."""
         weights = self._weights(suffix)
-        ahead = None if lengths is None else lengths.unsqueeze(0)
-        output, finals = self.one_direction(
-            x.unsqueeze(0), tuple(s.unsqueeze(0) for s in states), weights, ahead, reverse
-        )
-        return output.squeeze(0), tuple(final.squeeze(0) for final in finals)
+        ends = None if lengths is None else lengths.unsqueeze(0)
+        output, finals = self.one_direction(x.unsqueeze(0), states, weights, ends, reverse)
+        return output.squeeze(0), finals
 
     def _weights(self, suffix: str) -> Weights:
         """Return the parameters called ``..._l0``, say, with an axis of one run in front."""

@@ -40,9 +40,7 @@ def _forward(
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     given = _widened(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)
-    kernel: Kernel = native_forward if is_native(*given) else eager_forward
-    with torch.autocast(x.device.type, enabled=False):
-        *results, gates, cells = kernel(*given, lengths, reverse, keep)
+    *results, gates, cells = _run(native_forward, eager_forward, given, lengths, reverse, keep)
     h, h_n, c_n = (result.to(x.dtype) for result in results)
     return h, h_n, c_n, gates, cells
 
@@ -70,9 +68,7 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     grads = (grad_h, grad_h_n, grad_c_n)
     given = _widened(*grads, x, h0, c0, weight_ih, weight_hh, h, gates, cells)
-    kernel: Kernel = native_backward if is_native(*given) else eager_backward
-    with torch.autocast(x.device.type, enabled=False):
-        found = kernel(*given, lengths, reverse, needed)
+    found = _run(native_backward, eager_backward, given, lengths, reverse, needed)
     dx, dh0, dc0, dw_ih, dw_hh, db = (gradient.to(x.dtype) for gradient in found)
     other = db.clone() if needed[5] and needed[6] else db
     return dx, dh0, dc0, dw_ih, dw_hh, db, other, x.new_empty(0)
@@ -159,6 +155,14 @@ def gates_of(
         sums = sums if bias is None else sums + bias[:, None, None]
     i, f, g, o = sums.chunk(4, -1)
     return torch.cat([i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()], -1)
+
+
+def _run(native: Kernel, eager: Kernel, given: Any, *rest: Any) -> Tensors:
+    """Call the kernel that can take these tensors; autocasting would lower its precision."""
+    if is_native(*given):
+        return native(*given, *rest)
+    with torch.autocast(next(t for t in given if t is not None).device.type, enabled=False):
+        return eager(*given, *rest)
 
 
 def _widened(*tensors: Tensor | None) -> Any:
