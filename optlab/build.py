@@ -4,6 +4,7 @@ Importing it imports torch and everything that registers itself; the command lin
 a run really starts.
 """
 
+import copy
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,7 +19,7 @@ from optlab.config import ConfigError, bind, check_value, unknown_name
 from optlab.config.schema import NAMED_SECTIONS, OTHER_KEYS, DiagnosticsConfig, TrainerConfig
 from optlab.init import initialize
 from optlab.models.context import ModelContext
-from optlab.nn import BatchNorm1d, metrics
+from optlab.nn import metrics
 from optlab.nn.dropout import seed_dropout
 from optlab.nn.losses import Loss
 from optlab.nn.losses import Objective as FunctionLoss
@@ -52,7 +53,7 @@ def build(config: Config, chosen: Collection[str] = ()) -> Training:
     module = _model(config, raw, loss, chosen).to(device, dtype)
     objective = _objective(raw, loss)
     sampler = _sampler(config["seed"], trainer, len(data.train), device)
-    _refuse_single_row_statistics(module, sampler)
+    _refuse_single_row_statistics(module, data.train.x, sampler)
     run = _run(config, trainer, module, objective, data.train)
     schedule = _create(registry.schedules, config, "schedule")
     return Training(run, data, sampler, trainer, diagnostics, schedule.factor)
@@ -176,12 +177,12 @@ def _model(config: Config, data: Data, loss: Loss, chosen: Collection[str]) -> n
         data.target_steps,
     )
     module: nn.Module = _create(registry.models, config, "model")(context)
-    initialize(module, _create(registry.initializers, config, "init"), config["seed"])
+    initializer = _create(registry.initializers, config, "init")
+    has_weights = initialize(module, initializer, config["seed"])
     seed_dropout(module, config["seed"])
     _refuse_other_scores(module, data, outputs, section(config, "model")[0])
     idle = [part.name for part in (activation,) if not part.used and part.name in chosen]
     idle += ["norm"] if has_norm and not norm.used else []
-    has_weights = any(is_weight(parameter) for parameter in module.parameters())
     idle += ["init"] if "init" in chosen and not has_weights else []
     for name in idle:
         raise ConfigError(
@@ -246,14 +247,18 @@ def _sampler(seed: int, trainer: TrainerConfig, rows: int, device: torch.device)
     return Sampler(rows, size, trainer.sampler, seed, device)
 
 
-def _refuse_single_row_statistics(module: nn.Module, sampler: Sampler) -> None:
-    """Refuse batch normalization over a batch of one row before the first epoch ends in one."""
-    last = sampler.num_rows % sampler.batch_size or sampler.batch_size
-    if last == 1 and any(isinstance(part, BatchNorm1d) for part in module.modules()):
+def _refuse_single_row_statistics(module: nn.Module, rows: Tensor, sampler: Sampler) -> None:
+    """Refuse a batch of one row, before the first epoch ends in one, where statistics need two."""
+    if (sampler.num_rows % sampler.batch_size or sampler.batch_size) > 1:
+        return
+    try:
+        with torch.no_grad():
+            copy.deepcopy(module).train()(rows[:1])
+    except ConfigError as error:
         raise ConfigError(
-            f"batch normalization needs two rows or more, but {sampler.num_rows} rows in batches "
-            f"of {sampler.batch_size} leave a batch of one; choose another trainer.batch_size"
-        )
+            f"{sampler.num_rows} rows in batches of {sampler.batch_size} leave a batch of one row: "
+            f"{error}"
+        ) from error
 
 
 def _run(

@@ -58,16 +58,22 @@ class SelfInitialized(Protocol):
 
 
 @torch.no_grad()
-def initialize(module: nn.Module, initializer: Initializer, seed: int) -> None:
+def initialize(module: nn.Module, initializer: Initializer, seed: int) -> bool:
     """Fill every weight of ``module`` from its own stream ``(seed, "init", name)``.
 
     A weight is a parameter with two or more axes. Biases become 0; other vectors (the scale of a
     normalization, the slope of a PReLU) keep their constants; a `SelfInitialized` part decides for
     itself. Adding a layer changes no other layer's weights, and numbers are drawn in float32 on
     the CPU, so that every device and dtype starts alike. Course notes, row INI-14.
+
+    Returns:
+        Whether ``initializer`` filled anything.
     """
+    used = False
 
     def fill(name: str, tensor: Tensor, other: Initializer | None = None) -> None:
+        nonlocal used
+        used = used or other is None
         drawn = torch.empty(tensor.shape, dtype=torch.float32)
         stream = seeding.generator(seed, "init", name)
         tensor.copy_((other or initializer)(drawn, generator=stream))
@@ -82,6 +88,7 @@ def initialize(module: nn.Module, initializer: Initializer, seed: int) -> None:
                 fill(prefix + name, parameter)
             elif name == "bias":
                 parameter.zero_()
+    return used
 
 
 @initializers.register("zeros")

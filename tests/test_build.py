@@ -10,6 +10,7 @@ from optlab import registry
 from optlab.build import build
 from optlab.config import ConfigError
 from optlab.nn import Linear
+from optlab.nn.losses import SparseCCE
 from optlab.tasks.base import CheckedTask, Data, Split
 from tests.sweep.composing import configuration
 
@@ -77,3 +78,37 @@ def test_a_model_of_fixed_length_is_refused_for_longer_test_rows():
     task = ("task.rows=40", "task.length=6", "task.test_length=8", "task.every_step=false")
     with pytest.raises(ConfigError, match=r"inputs of shape \(6, 1\) and cannot take .* \(8, 1\)"):
         build(configuration(*task, task="parity"))
+
+
+def test_an_initializer_that_fills_nothing_is_refused():
+    task = ("model=rnn", "model.inputs=initial", "model.outputs=units", "model.hidden=16")
+    config = configuration(*task, "model.steps=8", "init=zeros", task="attractor")
+    with pytest.raises(ConfigError, match="init=zeros would do nothing"):
+        build(config, chosen={"init"})
+    config["model"]["recurrent_init"] = "same"
+    build(config, chosen={"init"})
+
+
+def test_losses_see_rows_and_not_steps(config, monkeypatch):
+    """The contract of a loss speaks of (B, D), and a user's loss may count on it."""
+
+    class Flat(SparseCCE):
+        def measure(self, output, target, reduction):
+            assert output.shape == (ROWS * LAST, SYMBOLS)
+            return super().measure(output, target, reduction)
+
+    monkeypatch.setitem(registry.losses._entries, "sparse_cce", Flat)
+    training = build(config("lookup", "trainer.batch_size=full", "trainer.epochs=1"))
+    training.fit(lambda update, epoch, values: None)
+
+
+@pytest.mark.parametrize("rows", [5, 6])
+def test_a_batch_of_one_row_is_refused_where_statistics_need_two(rows):
+    """36 training rows in fives leave one over; at three steps each, one row has three values."""
+    sizes = ("task.rows=60", f"trainer.batch_size={rows}", "norm=batchnorm")
+    if rows == 5:
+        with pytest.raises(ConfigError, match="36 rows in batches of 5 leave a batch of one row"):
+            build(configuration(*sizes))
+    else:
+        build(configuration(*sizes))
+    build(configuration(*sizes, "model=window_mlp", task="echo"))

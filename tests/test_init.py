@@ -208,3 +208,32 @@ def test_weight_comes_from_the_documented_stream():
 def test_option_out_of_range_is_refused(name, options):
     with pytest.raises(ConfigError, match=f"init.{next(iter(options))}"):
         initializers.create(name, options)
+
+
+def test_orthogonal_matrices_have_no_preferred_sign():
+    """The factors of a decomposition do; 100 fair coins show fewer than 20 heads once in 1e9."""
+    signs = [init.orthogonal_(torch.empty(1, 1), generator=stream(i)).item() for i in range(100)]
+    assert {abs(sign) for sign in signs} == {1.0}
+    assert 20 < signs.count(1.0) < 80
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (7, 3), (3, 7), (4, 2, 3, 3)])
+def test_orthogonal_rows_or_columns_are_orthonormal_times_the_gain(shape):
+    weight = init.orthogonal_(torch.empty(shape), gain=2.0, generator=stream()).flatten(1)
+    product = weight @ weight.T if weight.shape[0] <= weight.shape[1] else weight.T @ weight
+    # Rounding to float32 of products of two.
+    torch.testing.assert_close(product, 4 * torch.eye(len(product)), rtol=0, atol=1e-5)
+
+
+def test_initialize_says_whether_the_initializer_was_used():
+    class OfItsOwn(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.empty(3, 3))
+
+        def initialize_(self, fill):
+            fill("weight", self.weight, init.zeros_)
+
+    assert initialize(PReLU(), init.he_normal_, seed=0) is False
+    assert initialize(OfItsOwn(), init.he_normal_, seed=0) is False
+    assert initialize(nn.Sequential(OfItsOwn(), nn.Linear(2, 2)), init.he_normal_, seed=0) is True

@@ -64,7 +64,8 @@ def gradient_flow(
     ):
         cost = loss(module(x.detach()), y)
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        torch.autograd.grad(cost, (*trained, *lags.leaves), allow_unused=True)
+        if trained or lags.leaves:
+            torch.autograd.grad(cost, (*trained, *lags.leaves), allow_unused=True)
     values = numbers(thinned(monitor.values()))
     if values.get("nonfinite"):
         values[f"nonfinite/{finite.first()}"] = 1.0

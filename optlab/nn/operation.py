@@ -2,7 +2,10 @@
 
 Such an `Operation` works under autograd (twice, too), `torch.func.grad` and `torch.vmap` (a stack
 of layers, each with its own weights), `torch.compile` (as one node: loops inside are not unrolled)
-and all of these together. Shapes: runs R of a stack; every tensor has that axis in front.
+and all of these together; not under forward-mode derivatives (`torch.func.jvp`). Inside a compiled
+graph a second derivative is that of the reference, whose loops are unrolled.
+
+Shapes: runs R of a stack; every tensor has that axis in front.
 """
 
 import itertools
@@ -142,11 +145,12 @@ def _setup(operation: Operation, ctx: Any, inputs: Arguments, outputs: Tensors) 
 
 
 def _backward(operation: Operation, call: Callable[..., Tensors], ctx: Any, grads: Any) -> Any:
-    tensors = ctx.saved_tensors[: operation.num_tensors]
-    needed = [t is not None and n for t, n in zip(tensors, ctx.needs_input_grad, strict=False)]
+    saved = ctx.saved_tensors  # asked for once: checkpointing gives them away once
+    pairs = zip(saved[: operation.num_tensors], ctx.needs_input_grad, strict=False)
+    needed = [tensor is not None and wanted for tensor, wanted in pairs]
     if all(g is None for g in grads[: operation.num_outputs]) or not any(needed):
         return (None,) * len(ctx.needs_input_grad)
-    found = call(*grads[: operation.num_outputs], *ctx.saved_tensors, *ctx.numbers, needed)
+    found = call(*grads[: operation.num_outputs], *saved, *ctx.numbers, needed)
     kept = [grad if wanted else None for grad, wanted in zip(found, needed, strict=True)]
     return (*kept, *(None for _ in ctx.numbers))
 

@@ -22,7 +22,7 @@ from optlab.diagnostics import Drift, dead_units, gradient_flow, layer_norms, up
 from optlab.diagnostics.flow import evenly_spaced_rows, thinned
 from optlab.tasks.base import Data, Split
 from optlab.train.early_stopping import EarlyStopping
-from optlab.train.objective import EVALUATION_ROWS
+from optlab.train.objective import rows_of_a_chunk
 from optlab.train.recorder import Diverged, Emit, Recorder
 from optlab.train.run import Run
 from optlab.train.samplers import Sampler
@@ -249,7 +249,8 @@ class _Loop:
     def measure_dead_units(self) -> None:
         """Record the share of dead units over all training rows, where it is wanted (GRD-09)."""
         if self.training.diagnostics.dead_units:
-            chunks = torch.split(self.training.data.train.x, EVALUATION_ROWS)
+            x = self.training.data.train.x
+            chunks = torch.split(x, rows_of_a_chunk(x))
             values = dead_units(self.run.module, chunks)
             if values:
                 self.record(values)

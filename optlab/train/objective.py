@@ -13,8 +13,9 @@ from optlab.tasks.base import Split
 Measure = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
 States = Callable[[Tensor], Mapping[str, Tensor]]
 
-#: Rows of one evaluation chunk: large enough to be quick, small enough for images and sequences.
-EVALUATION_ROWS = 1024
+#: Rows of one evaluation chunk at most, and numbers in its inputs, as long as it has `FEWEST_ROWS`:
+#: large enough to be quick, small enough for what networks make of images and long sequences.
+EVALUATION_ROWS, EVALUATION_NUMBERS, FEWEST_ROWS = 1024, 2**16, 32
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Objective:
         was_training = module.training
         module.eval()
         total = torch.zeros(len(self.names), dtype=torch.float64, device=split.x.device)
-        chunks = (torch.split(part, EVALUATION_ROWS) for part in (split.x, split.y))
+        size = rows_of_a_chunk(split.x)
+        chunks = (torch.split(part, size) for part in (split.x, split.y))
         for x, y in zip(*chunks, strict=True):
             output = module(x)
             values = self.values(self.loss(output, y), output, y)
@@ -76,3 +78,9 @@ class Objective:
         if self.states is not None:
             values_shown |= {name: float(state) for name, state in self.states(output).items()}
         return values_shown
+
+
+def rows_of_a_chunk(x: Tensor) -> int:
+    """Return how many rows of inputs ``x`` to evaluate at once."""
+    fitting = EVALUATION_NUMBERS // max(x[0].numel(), 1)
+    return min(EVALUATION_ROWS, max(FEWEST_ROWS, fitting))

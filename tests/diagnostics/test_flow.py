@@ -81,6 +81,11 @@ def test_the_first_that_is_not_finite_has_a_tag():
     assert [tag for tag in found if tag.startswith("nonfinite/")] == ["nonfinite/hidden.1.linear"]
 
 
+def test_a_frozen_network_has_saturation_and_no_gradients():
+    found = gradient_flow(MLP(4, [5], 3, Sigmoid).requires_grad_(False), mse, X, Y)
+    assert {tag.partition("/")[0] for tag in found} == {"saturated", "nonfinite"}
+
+
 def test_without_layers_nothing_flows():
     point = Point((1.0, 2.0))
     assert gradient_flow(point, mse, torch.zeros(2, 1), torch.zeros(2, 2)) == {}

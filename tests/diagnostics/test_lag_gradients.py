@@ -95,3 +95,17 @@ def test_an_input_without_gradient_has_none_unless_insisted_on():
         torch.autograd.grad(layer(x)[0][-1].sum(), lags.leaves)
     assert lags.leaves[0] is x
     assert list(monitor.values()) == ["lag_gradient/0", "lag_gradient/1", "lag_gradient/2"]
+
+
+def test_two_passes_back_add_up_as_norms():
+    module, x = RNN(2, 3), torch.randn(6, 4, 2, generator=torch.Generator().manual_seed(0))
+    x.requires_grad_()
+
+    def after(passes):
+        with GradientMonitor(module, (LagGradients(),)) as monitor:
+            output = module(x)[0].square().sum()
+            for _ in range(passes):
+                output.backward(retain_graph=True)
+        return monitor.values()["lag_gradient/0"].item()
+
+    assert after(2) == pytest.approx(2**0.5 * after(1), rel=1e-6)

@@ -38,6 +38,12 @@ def test_an_activation_is_saturated_beyond_its_edge(activation, edge):
     assert share == pytest.approx(0.4)
 
 
+def test_a_negative_slope_is_a_slope():
+    """That of SiLU is -0.09 at -2: steep enough to pass a gradient on."""
+    share = measured(Saturation(), nn.SiLU(), torch.tensor([[-2.0, -20.0]]))
+    assert share == {"saturated/SiLU": 0.5}
+
+
 def test_an_input_may_be_given_by_name():
     class Named(nn.Module):
         def __init__(self):
@@ -168,3 +174,15 @@ def test_gates_of_a_model_are_those_of_its_layer():
     found = measured(GateSaturation(), module, torch.zeros(2, 4, 2))
     expected = {"recurrent.i": 1.0, "recurrent.f": 0.0, "recurrent.o": 0.0}
     assert found == {f"gate_saturated/{name}": value for name, value in expected.items()}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_monitors_may_lie_inside_each_other(times):
+    module, x = LSTM(3, 4, num_layers=2, dropout=0.5), torch.ones(5, 2, 3)
+    module.dropouts[0].eval()
+    alone = measured(GateSaturation(), module, x)
+    quantity = GateSaturation()
+    with GradientMonitor(module, (quantity,)):
+        for _ in range(times):
+            assert measured(GateSaturation(), module, x) == alone
+    assert not module.dropouts[0].training

@@ -8,6 +8,7 @@ from functorch.compile import make_boxed_func
 from torch import Tensor
 from torch._dynamo.backends.common import aot_autograd
 from torch.func import grad, jacrev, vmap
+from torch.utils.checkpoint import checkpoint
 
 from optlab.nn.operation import Operation
 
@@ -120,6 +121,9 @@ TRANSFORMS: dict[str, Any] = {
     "vmap over the last axis": lambda f: vmap(grad(f), -1)(
         {name: value.movedim(0, -1) for name, value in PARAMS.items()}
     ),
+    "vmap of grad of one": lambda f: vmap(grad(lambda w, rest: f({**rest, "weight": w})))(
+        PARAMS["weight"], {name: value for name, value in PARAMS.items() if name != "weight"}
+    ),
     "jacrev": lambda f: jacrev(f)(ONE),
     "jacrev of jacrev": lambda f: jacrev(jacrev(f))(ONE),
     "vmap of grad of grad": lambda f: vmap(grad(second(f)))(PARAMS),
@@ -160,6 +164,13 @@ def test_only_wanted_gradients_are_asked_for() -> None:
     states, _ = operation(PARAMS["x"], PARAMS["start"], weight, None, GAIN)
     states.sum().backward()
     assert asked == [[False, False, True, False]]
+
+
+def test_saved_tensors_may_be_computed_again() -> None:
+    """Checkpointing gives each of them away once."""
+    given = {name: value.clone().requires_grad_() for name, value in ONE.items()}
+    checkpoint(loss, given, use_reentrant=False).backward()
+    torch.testing.assert_close(given["weight"].grad, grad(loss)(ONE)["weight"], rtol=0, atol=0)
 
 
 def test_results_without_gradients_need_no_graph() -> None:

@@ -7,6 +7,7 @@ from torch import nn
 from optlab.nn.metrics import mean_square_error
 from optlab.tasks.base import Split
 from optlab.train import Objective
+from optlab.train.objective import rows_of_a_chunk
 
 X = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0], dtype=torch.float64)[:, None]
 SQUARES = Objective(
@@ -58,3 +59,10 @@ def test_every_time_step_counts_as_a_row():
     values = SQUARES.per_step().evaluate(nn.Identity(), Split(steps, torch.zeros_like(steps)))
     # The last bit: chunks of other lengths are summed in another order.
     assert values == pytest.approx(SQUARES.evaluate(nn.Identity(), as_rows), rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"), [((1000, 64), 1024), ((5, 3, 32, 32), 32), ((5, 256), 256), ((4, 0), 1024)]
+)
+def test_chunks_of_large_inputs_have_fewer_rows(shape, rows):
+    assert rows_of_a_chunk(torch.zeros(shape)) == rows

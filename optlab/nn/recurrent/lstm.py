@@ -170,16 +170,18 @@ class LSTM(RecurrentLayers):
                 "gate_activities takes a padded batch and its lengths, got a PackedSequence; "
                 "unpack it with torch.nn.utils.rnn.pad_packed_sequence"
             )
-        self._watched = []
+        modes = [layer.training for layer in self.dropouts]
+        self._watched, outer = [], self._watched
         self.dropouts.eval()
         try:
-            # Not by calling the module: a hook may be what asks.
+            # Past the module's hooks and its own `run`: whoever watches these may be what asks.
             with torch.no_grad():
-                self.run(input, hx, lengths)
+                type(self).run(self, input, hx, lengths)
             found = torch.cat(self._watched)
         finally:
-            self.dropouts.train(self.training)
-            self._watched = None
+            self._watched = outer
+            for layer, mode in zip(self.dropouts, modes, strict=True):
+                layer.train(mode)
         if lengths is not None:
             found = found.masked_fill(padding(lengths.to(found.device), found.shape[1]), 0.0)
         return Gates(*found.chunk(4, -1))
