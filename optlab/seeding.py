@@ -1,7 +1,7 @@
 """Random streams keyed by (seed, purpose, counters): a run is a function of its configuration.
 
-Nothing in optlab draws from a global generator, so adding a run, a layer or an evaluation changes
-no other draw.
+Nothing of a run is drawn from a global generator, so adding a run, a layer or an evaluation changes
+no other draw. Only a layer that is made outside of runs begins with weights from torch's own.
 """
 
 import hashlib
@@ -36,7 +36,8 @@ def generator(seed: int, purpose: str, *counters: int | str) -> torch.Generator:
 def global_stream(seed: int, device: str) -> Iterator[None]:
     """Start torch's global generators from the run's seed, and put them back afterwards.
 
-    optlab's own parts never draw from them; a user's model or optimizer may.
+    What optlab's own parts draw from them is drawn anew from the run's streams before it trains; a
+    user's model or optimizer may draw as it likes.
     """
     index = torch.device(device).index or 0
     devices = [index] if torch.device(device).type == "cuda" else []

@@ -51,12 +51,19 @@ def propagate_row(params: Parameters, x: Tensor) -> list[Tensor]:
 
 
 def named_numbers(params: Parameters) -> dict[str, float]:
-    """Return every single parameter by the notes' name: ``w1_11``, ..., ``b31`` (row MLP-01)."""
+    """Return every single parameter by the notes' name: ``w1_11``, ..., ``b31`` (row MLP-01).
+
+    Where a number above 9 stands in any name of a matrix or a vector, a comma parts the numbers in
+    all its names, as 1 and 11 would read like 11 and 1: ``w1_1,11``, ``b1,11``.
+    """
     numbers: dict[str, float] = {}
     for k in range(1, len(params) // 2 + 1):
-        for i, row in enumerate(params[f"W{k}"].tolist(), start=1):
-            numbers |= {f"w{k}_{i}{j}": w for j, w in enumerate(row, start=1)}
-        numbers |= {f"b{k}{j}": b for j, b in enumerate(params[f"b{k}"].tolist(), start=1)}
+        weight, bias = params[f"W{k}"], params[f"b{k}"]
+        comma = "," if max(weight.shape) > 9 else ""
+        for i, row in enumerate(weight.tolist(), start=1):
+            numbers |= {f"w{k}_{i}{comma}{j}": w for j, w in enumerate(row, start=1)}
+        comma = "," if max(k, len(bias)) > 9 else ""
+        numbers |= {f"b{k}{comma}{j}": b for j, b in enumerate(bias.tolist(), start=1)}
     return numbers
 
 

@@ -61,7 +61,8 @@ def random_rows(num_rows: int, epochs: int, seed: int) -> Tensor:
 def shuffled_rows(num_rows: int, epochs: int, seed: int) -> Tensor:
     """Return which row each update takes, (epochs, num_rows): every row once an epoch."""
     stream = seeding.generator(seed, "order")
-    return torch.stack([torch.randperm(num_rows, generator=stream) for _ in range(epochs)])
+    rows = [torch.randperm(num_rows, generator=stream) for _ in range(epochs)]
+    return torch.stack(rows) if rows else torch.empty(0, num_rows, dtype=torch.int64)
 
 
 def train_backprop(
@@ -78,7 +79,7 @@ def train_backprop(
         x: Inputs, shape (N, F).
         y: Targets, shape (N,) or (N, D), as the network's loss takes a row of them.
         order: Row of every update, shape (epochs, N): `random_rows` or `shuffled_rows`. For a
-            stack of R runs, (epochs, N, R).
+            stack of R runs, (epochs, N, R). No epoch leaves the parameters where they start.
         lr: The notes' eta.
 
     Returns:
@@ -91,4 +92,4 @@ def train_backprop(
             losses.append(network.loss(activations, y[row]))
             gradients = network.backward(params, activations, y[row])
             params = update(params, gradients, lr)
-    return params, torch.stack(losses).view(order.shape)
+    return params, (torch.stack(losses) if losses else x.new_empty(0)).view(order.shape)

@@ -58,8 +58,10 @@ class GradientMonitor:
             [quantity() for quantity in QUANTITIES] if quantities is None else quantities
         )
         self._active: set[str] = set()
+        self._begun = False
 
     def __enter__(self) -> Self:
+        self._begun = True
         modules = {name: part for name, part in self.module.named_modules() if computes(part)}
         with ExitStack() as stack:
             for quantity in self.quantities:
@@ -77,6 +79,8 @@ class GradientMonitor:
 
     def values(self) -> dict[str, Tensor]:
         """Return all that was measured so far: 0-d tensors by tag, still on the device."""
+        if not self._begun:
+            return {}
         return {tag: v for quantity in self.quantities for tag, v in quantity.values().items()}
 
     def _call(

@@ -37,10 +37,21 @@ class ModelContext:
         """
         kind = "tokens" if self.vocabulary else "a target at several time steps"
         if self.vocabulary or self.target_steps:
+            remedy = self.runs_by_itself or "model=rnn, lstm, window_mlp or transformer"
             raise ConfigError(
-                f"model {model!r} cannot take this task, which has {kind}; "
-                "choose model=rnn, lstm, window_mlp or transformer"
+                f"model {model!r} cannot take this task, which has {kind}; choose {remedy}"
             )
+
+    @property
+    def runs_by_itself(self) -> str | None:
+        """What suits a task that asks for several steps of an input without time, else None.
+
+        The answer is the overrides of a network that goes on from the input by itself.
+        """
+        if self.vocabulary or not self.target_steps or len(self.input_shape) > 1:
+            return None
+        run = f"model.steps={2 * self.target_steps}"
+        return f"model=rnn model.inputs=initial {run} (or model.inputs=clamped)"
 
     @property
     def num_inputs(self) -> int:

@@ -2,6 +2,7 @@
 
 from torch import nn
 
+from optlab.config import ConfigError
 from optlab.models.context import ModelContext
 from optlab.models.recurrent import RecurrentModel
 from optlab.models.sequences import check_answered_steps, step_size
@@ -28,8 +29,15 @@ def build_lstm(
     In both directions of time, the one score per input is read from what each direction ends with.
 
     Raises:
-        ConfigError: For a task whose inputs have no time axis.
+        ConfigError: For a task whose inputs have no time axis, and for both directions where
+            several steps are answered.
     """
+    if bidirectional and context.target_steps is not None:
+        raise ConfigError(
+            f"model.bidirectional=true does not go with a task that asks for the last "
+            f"{context.target_steps} steps: read from the end, a step's scores know all later "
+            "inputs, and so what is asked (the next character, say); leave it out"
+        )
     size, rate = step_size(context, "lstm"), drop_probability(dropout)
     check_answered_steps(context.input_shape[0], context.target_steps)
     recurrent = LSTM(

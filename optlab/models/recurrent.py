@@ -1,6 +1,7 @@
 """Recurrent layers and a readout: what the models rnn and lstm have in common.
 
-Shapes: batch B, time T, inputs I, hidden H, layers L, directions D, outputs O, answered steps s.
+Shapes: batch B, time T, inputs I, hidden H, layers L, directions D, kinds of state K (h; of an LSTM
+h and c), outputs O, answered steps s.
 """
 
 from collections.abc import Callable
@@ -8,8 +9,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from optlab.config import ConfigError
 from optlab.init import Initializer
-from optlab.models.sequences import check_answered_steps, check_inputs, one_hot
+from optlab.models.sequences import (
+    check_answered_steps,
+    check_inputs,
+    check_scores_of_units,
+    checked_target_steps,
+    one_hot,
+)
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.linear import Linear
 from optlab.nn.recurrent.layers import RecurrentLayers
@@ -27,11 +35,16 @@ class RecurrentModel(nn.Module):
         readout: Whether an affine map reads the last layer out; else the states of its first O
             units are the scores (rows RNN-05 and RNN-07).
         dropout: Drop probability of the states that are read out, or a kind of network.
-        learn_initial: Whether the initial state is learned, from 0 on; else it stays 0 (row
-            RNN-02). For layers with one kind of state.
+        learn_initial: Whether the initial states are learned, from 0 on; else they stay 0 (row
+            RNN-02). They lie flat, (K*L*D*H,): no penalty on weights is meant for states.
         vocabulary: Number of symbols when inputs are tokens, which become one-hot.
         target_steps: s: how many steps to answer, counted from the end (row RNN-06); None answers
-            after the last, without that axis.
+            after the last, without that axis. In both directions of time a step's scores know
+            all later inputs.
+
+    Raises:
+        ConfigError: For layers that are not batch first, for more scores than units to take them
+            from where there is no readout, and for 0 steps.
     """
 
     def __init__(
@@ -46,16 +59,21 @@ class RecurrentModel(nn.Module):
         target_steps: int | None = None,
     ) -> None:
         super().__init__()
-        self.recurrent = layers
-        self.num_outputs, self.vocabulary = num_outputs, vocabulary
-        self.target_steps = target_steps
         self.directions = 2 if layers.bidirectional else 1
         width = layers.hidden_size * self.directions
+        if not layers.batch_first:
+            raise ConfigError("layers must be batch first: make them with batch_first=True")
+        if not readout:
+            check_scores_of_units(num_outputs, width)
+        self.recurrent = layers
+        self.num_outputs, self.vocabulary = num_outputs, vocabulary
+        self.target_steps = checked_target_steps(target_steps)
         rate = drop_probability(dropout)
         self.dropout = Dropout(rate) if rate else nn.Identity()
         self.output = Linear(width, num_outputs) if readout else nn.Identity()
-        shape = (layers.num_layers * self.directions, layers.hidden_size)
-        self.initial = nn.Parameter(torch.zeros(shape)) if learn_initial else None
+        states = len(layers.state_names) * layers.num_layers * self.directions
+        flat = torch.zeros(states * layers.hidden_size)
+        self.initial = nn.Parameter(flat) if learn_initial else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, O) or (B, s, O).
@@ -65,7 +83,7 @@ class RecurrentModel(nn.Module):
         """
         weight: Tensor = self.recurrent.weight_hh_l0  # type: ignore[assignment]
         x = one_hot(x, self.vocabulary, weight.dtype)
-        check_inputs(x, "T", self.recurrent.input_size)
+        check_inputs(x, "T", self.recurrent.input_size, dtype=weight.dtype)
         states, final = self._states(x)
         if self.target_steps is None:
             answered = final
@@ -76,7 +94,7 @@ class RecurrentModel(nn.Module):
         return scores[..., : self.num_outputs]
 
     def initialize_(self, fill: Callable[[str, Tensor, Initializer | None], None]) -> None:
-        """Leave the initial state at 0."""
+        """Leave the initial states at 0."""
         if self.initial is not None:
             self.initial.zero_()
 
@@ -84,7 +102,9 @@ class RecurrentModel(nn.Module):
         """Return the last layer's states, (B, T, D*H), and each direction's last, (B, D*H)."""
         initial = None
         if self.initial is not None:
-            initial = (self.initial.unsqueeze(1).expand(-1, x.shape[0], -1),)
+            kinds, size = len(self.recurrent.state_names), self.recurrent.hidden_size
+            states_of_each = self.initial.view(kinds, -1, 1, size)
+            initial = states_of_each.expand(-1, -1, x.shape[0], -1).unbind()
         states, finals = self.recurrent.run(x, initial, None)
         assert isinstance(states, Tensor)
         return states, torch.cat([*finals[0][-self.directions :]], -1)

@@ -34,7 +34,7 @@ class RNNBuilder:
     Attributes:
         hidden: H, the units of a layer; of ``"clamped"`` inputs too, which are among them.
         layers: Number of layers.
-        nonlinearity: f.
+        nonlinearity: What a unit makes of the sum of its inputs: its state.
         dropout: Drop probability of each layer's states as the next layer or the readout sees
             them, or a kind of network (row REG-09). States that are scores are never dropped.
         recurrent_init: How the matrix that carries the past starts.

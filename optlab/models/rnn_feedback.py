@@ -9,7 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from optlab.init import Initializer
-from optlab.models.sequences import check_answered_steps, check_inputs, one_hot
+from optlab.models.sequences import (
+    check_answered_steps,
+    check_inputs,
+    checked_target_steps,
+    one_hot,
+)
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.linear import Linear
 from optlab.nn.recurrent.layers import RecurrentInit, fill_from_fixed_streams
@@ -41,6 +46,9 @@ class FeedbackRNN(nn.Module):
         vocabulary: Number of symbols when inputs are tokens, which become one-hot.
         target_steps: s: how many steps to answer, counted from the end, or None: the last one,
             without that axis.
+
+    Raises:
+        ConfigError: For 0 steps to answer.
     """
 
     def __init__(
@@ -60,7 +68,7 @@ class FeedbackRNN(nn.Module):
     ) -> None:
         super().__init__()
         self.nonlinearity = nonlinearity
-        self.vocabulary, self.target_steps = vocabulary, target_steps
+        self.vocabulary, self.target_steps = vocabulary, checked_target_steps(target_steps)
         self._recurrent = recurrent_initializer(recurrent_init, recurrent_gain)
         self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size))
         self.weight_hy = nn.Parameter(torch.empty(hidden_size, num_outputs))
@@ -82,8 +90,9 @@ class FeedbackRNN(nn.Module):
         Raises:
             ConfigError: For inputs that are not what the model reads, or with fewer than s steps.
         """
-        x = one_hot(x, self.vocabulary, self.weight_ih.dtype)
-        check_inputs(x, "T", self.weight_ih.shape[1])
+        dtype = self.weight_ih.dtype
+        x = one_hot(x, self.vocabulary, dtype)
+        check_inputs(x, "T", self.weight_ih.shape[1], dtype=dtype)
         states, last = self._states(x)
         if self.target_steps is not None:
             check_answered_steps(x.shape[1], self.target_steps)
@@ -103,7 +112,8 @@ class FeedbackRNN(nn.Module):
 
     def _states(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the hidden states, (B, T, H), and the last, (B, H)."""
-        recurrent = self.weight_hy @ self.output.weight
+        # Under autocast a product of weights has another type than they have.
+        recurrent = (self.weight_hy @ self.output.weight).to(self.weight_hy.dtype)
         if self.weight_hh is not None:
             recurrent = recurrent + self.weight_hh
         assert self.output.bias is not None

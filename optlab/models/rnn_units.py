@@ -8,14 +8,21 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from optlab.config import ConfigError
+from optlab.config import ConfigError, check_value
 from optlab.init import Initializer
-from optlab.models.sequences import check_answered_steps, check_inputs, one_hot
+from optlab.models.sequences import (
+    check_answered_steps,
+    check_inputs,
+    check_scores_of_units,
+    checked_target_steps,
+    one_hot,
+)
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.linear import Linear
 from optlab.nn.recurrent.layers import RecurrentInit, fill_from_fixed_streams
 from optlab.nn.recurrent.rnn import recurrent_initializer
 from optlab.nn.recurrent.rnn_operation import Nonlinearity, recur
+from optlab.types import Count
 
 
 class Units(nn.Module):
@@ -52,8 +59,8 @@ class Units(nn.Module):
             last one, without that axis.
 
     Raises:
-        ConfigError: For inputs that neither have a time axis nor ``steps``, and for more units
-            given than there are.
+        ConfigError: For inputs that neither have a time axis nor ``steps``, for more units given,
+            or more scores asked of units, than there are, and for 0 steps to run or to answer.
     """
 
     def __init__(
@@ -80,16 +87,18 @@ class Units(nn.Module):
             raise ConfigError(
                 f"{num_given} states are given for {num_units} units; give more units"
             )
+        width = num_units - num_given if clamped else num_units
+        if not readout:
+            check_scores_of_units(num_outputs, width)
         self.num_given, self.num_outputs, self.nonlinearity = num_given, num_outputs, nonlinearity
-        self.clamped, self.steps = clamped, steps
-        self.vocabulary, self.target_steps = vocabulary, target_steps
+        self.clamped, self.steps = clamped, check_value(steps, Count | None, "steps")
+        self.vocabulary, self.target_steps = vocabulary, checked_target_steps(target_steps)
         self._recurrent = recurrent_initializer(recurrent_init, recurrent_gain)
         self.weight = nn.Parameter(torch.empty(num_units, num_units))
         self.bias = nn.Parameter(torch.zeros(num_units))
         self.initial = nn.Parameter(torch.zeros(num_units)) if learn_initial else None
         rate = drop_probability(dropout) if readout else 0.0
         self.dropout = Dropout(rate) if rate else nn.Identity()
-        width = num_units - num_given if clamped else num_units
         self.output = Linear(width, num_outputs) if readout else nn.Identity()
         fill_from_fixed_streams(self)
 
@@ -100,9 +109,9 @@ class Units(nn.Module):
             ConfigError: For inputs that are not what the model reads, or with fewer than s steps.
         """
         x = one_hot(x, self.vocabulary, self.weight.dtype)
-        x = x if self.clamped else x.flatten(1)
+        x = x if self.clamped or x.ndim < 2 else x.flatten(1)
         over_time = ("T",) if self.steps is None else ()
-        check_inputs(x, *over_time, self.num_given)
+        check_inputs(x, *over_time, self.num_given, dtype=self.weight.dtype)
         states, last = self._clamped(x) if self.clamped else self._free(x)
         if self.target_steps is not None:
             check_answered_steps(states.shape[0], self.target_steps)

@@ -6,8 +6,9 @@ Shapes: batch B, time T, inputs I, vocabulary V, answered steps s.
 import torch
 from torch import Tensor
 
-from optlab.config import ConfigError
+from optlab.config import ConfigError, check_value
 from optlab.models.context import ModelContext
+from optlab.types import Count
 
 
 def step_size(context: ModelContext, model: str) -> int:
@@ -23,9 +24,10 @@ def step_size(context: ModelContext, model: str) -> int:
     axes = 1 if context.vocabulary else 2
     if len(context.input_shape) != axes:
         wanted = "(T,), tokens" if context.vocabulary else "(T, I)"
+        remedy = context.runs_by_itself or "a task of sequences, or model=mlp"
         raise ConfigError(
             f"model={model} reads inputs of shape {wanted}, step by step, and the task's have "
-            f"shape {context.input_shape}; choose a task of sequences, or model=mlp"
+            f"shape {context.input_shape}; choose {remedy}"
         )
     return context.vocabulary or context.input_shape[1]
 
@@ -33,6 +35,16 @@ def step_size(context: ModelContext, model: str) -> int:
 def numbers_of_row(context: ModelContext) -> int:
     """Return how many numbers a row has, laid flat, tokens being one-hot."""
     return context.num_inputs * (context.vocabulary or 1)
+
+
+def checked_target_steps(target_steps: int | None) -> int | None:
+    """Return how many steps a model is to answer, at least one, or None.
+
+    Raises:
+        ConfigError: For 0, which slices would take for all steps, and for what is no count.
+    """
+    checked: int | None = check_value(target_steps, Count | None, "target_steps")
+    return checked
 
 
 def check_answered_steps(steps: int, answered: int | None) -> None:
@@ -48,10 +60,21 @@ def check_answered_steps(steps: int, answered: int | None) -> None:
         )
 
 
+def check_scores_of_units(num_outputs: int, units: int) -> None:
+    """Refuse more scores than there are units whose states they are to be.
+
+    Raises:
+        ConfigError: When ``num_outputs`` is larger than ``units``.
+    """
+    if num_outputs > units:
+        raise ConfigError(
+            f"without a readout {num_outputs} scores cannot be taken from the states of {units} "
+            "units; give more units, or readout=True"
+        )
+
+
 def one_hot(x: Tensor, vocabulary: int | None, dtype: torch.dtype) -> Tensor:
     """Return tokens (..., T) as (..., T, V) with a 1 at each token's place; numbers as they are.
-
-    Values are looked at where that stops nothing: on the CPU, outside of compilers and transforms.
 
     Args:
         x: Tokens, integers in [0, V), when there is a vocabulary, else floating-point numbers.
@@ -59,30 +82,50 @@ def one_hot(x: Tensor, vocabulary: int | None, dtype: torch.dtype) -> Tensor:
         dtype: Type of the result.
 
     Raises:
-        ConfigError: For numbers where tokens are due or the reverse, and for a token outside.
+        ConfigError: For numbers where tokens are due or the reverse, and for a token outside
+            (see `check_tokens`).
     """
     if x.is_floating_point() == bool(vocabulary):
         wanted = f"tokens, integers below {vocabulary}" if vocabulary else "floating-point numbers"
         raise ConfigError(f"this model reads {wanted}, got {x.dtype}")
     if not vocabulary:
         return x
-    _check_tokens(x, vocabulary)
+    check_tokens(x, vocabulary)
     return (x.unsqueeze(-1) == torch.arange(vocabulary, device=x.device)).to(dtype)
 
 
-def check_inputs(x: Tensor, *axes: str | int) -> None:
-    """Refuse inputs whose axes after the batch are not these; names stand for any length.
+def check_inputs(x: Tensor, *axes: str | int, dtype: torch.dtype | None = None) -> None:
+    """Refuse inputs whose axes after the batch are not these; names stand for any length but 0.
+
+    Args:
+        x: The inputs, (B, ...).
+        axes: Lengths, or names, of the axes after the batch.
+        dtype: Type of the parameters, which inputs must have; None for tokens.
 
     Raises:
-        ConfigError: For inputs of another shape.
+        ConfigError: For inputs of another shape or type.
     """
     lengths = zip(axes, x.shape[1:], strict=False)
     if x.ndim != 1 + len(axes) or any(isinstance(w, int) and w != n for w, n in lengths):
         wanted = ", ".join(map(str, ("B", *axes)))
         raise ConfigError(f"this model reads inputs of shape ({wanted}), got {tuple(x.shape)}")
+    if any(isinstance(w, str) and n == 0 for w, n in zip(axes, x.shape[1:], strict=True)):
+        raise ConfigError(f"a sequence needs at least one time step, got {tuple(x.shape)}")
+    if dtype is not None and x.dtype != dtype:
+        raise ConfigError(
+            f"inputs must have the parameters' dtype {dtype}, got {x.dtype}; convert the input or "
+            "the module with .to(dtype)"
+        )
 
 
-def _check_tokens(x: Tensor, vocabulary: int) -> None:
+def check_tokens(x: Tensor, vocabulary: int) -> None:
+    """Refuse tokens outside [0, V), V being the vocabulary.
+
+    Values are looked at where that stops nothing: on the CPU, outside of compilers and transforms.
+
+    Raises:
+        ConfigError: For a token outside.
+    """
     hidden = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
     if hidden or x.device.type != "cpu" or x.numel() == 0:
         return

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from optlab.config import ConfigError
 from optlab.models.context import ModelContext
-from optlab.models.sequences import check_answered_steps, step_size
+from optlab.models.sequences import (
+    check_answered_steps,
+    check_inputs,
+    check_tokens,
+    checked_target_steps,
+    step_size,
+)
 from optlab.nn.activations import ReLU
 from optlab.nn.attention import MultiHeadAttention
 from optlab.nn.dropout import Dropout, Rate, drop_probability
@@ -76,6 +82,9 @@ class Transformer(nn.Module):
         tokens: Whether inputs are tokens.
         target_steps: s: how many steps to answer, counted from the end; None answers after the
             last, without that axis.
+
+    Raises:
+        ConfigError: For 0 steps to answer, and for more than ``steps``.
     """
 
     def __init__(
@@ -95,7 +104,8 @@ class Transformer(nn.Module):
         super().__init__()
         check_answered_steps(steps, target_steps)
         rate = drop_probability(dropout)
-        self.steps, self.tokens, self.target_steps = steps, tokens, target_steps
+        self.steps, self.step_size, self.tokens = steps, step_size, tokens
+        self.target_steps = checked_target_steps(target_steps)
         self.read = Embedding(step_size, width) if tokens else Linear(step_size, width)
         self.position = Embedding(steps, width)
         self.dropout = Dropout(rate) if rate else nn.Identity()
@@ -119,6 +129,11 @@ class Transformer(nn.Module):
         if x.is_floating_point() == self.tokens:
             wanted = "tokens, int64" if self.tokens else "floating-point numbers"
             raise ConfigError(f"this model reads {wanted}, got {x.dtype}")
+        if self.tokens:
+            check_inputs(x, "T")
+            check_tokens(x, self.step_size)
+        else:
+            check_inputs(x, "T", self.step_size, dtype=self.output.weight.dtype)
         shortest = self.target_steps or 1
         if not shortest <= x.shape[1] <= self.steps:
             raise ConfigError(

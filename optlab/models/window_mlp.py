@@ -8,9 +8,16 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from optlab.config import check_value
 from optlab.models.context import ModelContext
 from optlab.models.mlp import MLP
-from optlab.models.sequences import check_answered_steps, check_inputs, one_hot, step_size
+from optlab.models.sequences import (
+    check_answered_steps,
+    check_inputs,
+    checked_target_steps,
+    one_hot,
+    step_size,
+)
 from optlab.nn.activations import ReLU
 from optlab.nn.dropout import Rate
 from optlab.registry import models
@@ -37,6 +44,9 @@ class WindowMLP(nn.Module):
         vocabulary: Number of symbols when inputs are tokens, which become one-hot.
         target_steps: s: how many steps to answer, counted from the end, or None: the last one,
             without that axis.
+
+    Raises:
+        ConfigError: For a window of 0 inputs, and for 0 steps to answer.
     """
 
     def __init__(
@@ -53,7 +63,8 @@ class WindowMLP(nn.Module):
         target_steps: int | None = None,
     ) -> None:
         super().__init__()
-        self.window, self.vocabulary, self.target_steps = window, vocabulary, target_steps
+        self.window = check_value(window, Count, "window")
+        self.vocabulary, self.target_steps = vocabulary, checked_target_steps(target_steps)
         self.input_size = input_size
         self.mlp = MLP(window * input_size, hidden, num_outputs, activation, norm, dropout=dropout)
 
@@ -63,8 +74,9 @@ class WindowMLP(nn.Module):
         Raises:
             ConfigError: For inputs that are not what the model reads, or with fewer than s steps.
         """
-        x = one_hot(x, self.vocabulary, self.mlp.output.weight.dtype)
-        check_inputs(x, "T", self.input_size)
+        dtype = self.mlp.output.weight.dtype
+        x = one_hot(x, self.vocabulary, dtype)
+        check_inputs(x, "T", self.input_size, dtype=dtype)
         check_answered_steps(x.shape[1], self.target_steps)
         windows = self._windows(x, self.target_steps or 1)
         scores: Tensor = self.mlp(windows.flatten(0, 1)).unflatten(0, windows.shape[:2])

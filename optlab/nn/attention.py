@@ -9,7 +9,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from optlab import seeding
 from optlab.config import ConfigError
 from optlab.init import Initializer, uniform_fan_in_
 from optlab.nn.activations import softmax
@@ -59,8 +58,7 @@ class MultiHeadAttention(nn.Module):
         num_heads: h.
         bias: Whether to add biases, which start at 0.
         causal: Whether a step takes from itself and earlier steps only.
-        generator: Stream of the first weights; without one they come from a fixed stream (see
-            `optlab.nn.Linear`).
+        generator: Stream of the first weights; see `optlab.nn.Linear`.
         device: Where to keep the parameters.
         dtype: Their type; torch's default type if None.
 
@@ -88,14 +86,13 @@ class MultiHeadAttention(nn.Module):
                 f"got {num_heads}"
             )
         self.embed_dim, self.num_heads, self.causal = embed_dim, num_heads, causal
-        stream = generator or seeding.generator(0, "init", "attention")
         weight = torch.empty(3 * embed_dim, embed_dim, dtype=torch.float32)
-        uniform_fan_in_(weight, generator=stream)
+        uniform_fan_in_(weight, generator=generator)
         self.in_proj_weight = nn.Parameter(weight.to(device, dtype or torch.get_default_dtype()))
         zeros = torch.zeros(3 * embed_dim, device=device, dtype=dtype)
         self.in_proj_bias = nn.Parameter(zeros) if bias else None
         self.out_proj = Linear(
-            embed_dim, embed_dim, bias, generator=stream, device=device, dtype=dtype
+            embed_dim, embed_dim, bias, generator=generator, device=device, dtype=dtype
         )
 
     def initialize_(self, fill: Callable[[str, Tensor, Initializer | None], None]) -> None:

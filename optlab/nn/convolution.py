@@ -5,7 +5,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from optlab import seeding
 from optlab.config import ConfigError
 from optlab.init import uniform_fan_in_
 from optlab.nn.conv_operation import convolve
@@ -75,7 +74,7 @@ class Conv2d(nn.Module):
         weight = torch.empty(
             out_channels, in_channels // groups, *self.kernel_size, dtype=torch.float32
         )
-        uniform_fan_in_(weight, generator=generator or seeding.generator(0, "init", "conv2d"))
+        uniform_fan_in_(weight, generator=generator)
         self.weight = nn.Parameter(weight.to(device, dtype))
         zeros = torch.zeros(out_channels, device=device, dtype=dtype)
         self.bias = nn.Parameter(zeros) if bias else None

@@ -27,7 +27,8 @@ class Dropout(nn.Module):
     Survivors are multiplied by 1/(1 - rate) (inverted scaling), so that the expected output is
     the input and evaluation is the identity. The mask of the n-th training forward is drawn at
     (``key``, n) by a counter-based generator, which has no state to share: a run in a stack drops
-    what it drops alone. Both numbers are buffers, and checkpoints keep them.
+    what it drops alone. Both numbers are buffers, but not of the state dict, which is as empty as
+    that of torch's layer.
 
     Source: Srivastava et al., 2014, section 10 for the scaling; course notes, rows REG-07 and
     E28 (the notes' p is the probability of keeping; ``rate``, as torch's p, is that of dropping).
@@ -36,7 +37,8 @@ class Dropout(nn.Module):
         rate: Drop probability in [0, 1), or a kind of network in `COMMON_RATES`.
 
     Attributes:
-        key: The stream, 0-d int64; `seed_dropout` sets it.
+        key: The stream, 0-d int64, drawn from torch's global generator when the layer is made;
+            `seed_dropout` sets those of a whole module.
         count: Training forwards done, 0-d int64.
     """
 
@@ -46,8 +48,8 @@ class Dropout(nn.Module):
     def __init__(self, rate: Rate) -> None:
         super().__init__()
         self.rate = drop_probability(rate)
-        self.register_buffer("key", torch.tensor(stream_key(0, "dropout")))
-        self.register_buffer("count", torch.tensor(0))
+        self.register_buffer("key", torch.randint(2**63 - 1, ()), persistent=False)
+        self.register_buffer("count", torch.tensor(0), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``x`` with elements dropped in training, ``x`` itself in evaluation."""
@@ -75,7 +77,10 @@ def drop_probability(rate: float | str) -> float:
 
 
 def seed_dropout(module: nn.Module, seed: int) -> None:
-    """Put every `Dropout` in ``module`` at the start of its stream (seed, "dropout", name)."""
+    """Put every `Dropout` in ``module`` at the start of its stream (seed, "dropout", name).
+
+    So that masks depend on the seed alone, whatever was drawn before; a run does it by itself.
+    """
     for name, layer in module.named_modules():
         if isinstance(layer, Dropout):
             layer.key.fill_(stream_key(seed, "dropout", name))

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from optlab import seeding
 from optlab.config import ConfigError
 from optlab.init import Initializer, standard_normal_
 
@@ -24,8 +23,7 @@ class Embedding(nn.Module):
     Args:
         num_embeddings: Number of symbols.
         embedding_dim: Length of a row.
-        generator: Stream of the first weights; without one they come from a fixed stream (see
-            `optlab.nn.Linear`).
+        generator: Stream of the first weights; see `optlab.nn.Linear`.
         device: Where to keep the table.
         dtype: Its type; torch's default type if None.
     """
@@ -43,7 +41,7 @@ class Embedding(nn.Module):
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         weight = torch.empty(num_embeddings, embedding_dim, dtype=torch.float32)
-        standard_normal_(weight, generator=generator or seeding.generator(0, "init", "embedding"))
+        standard_normal_(weight, generator=generator)
         self.weight = nn.Parameter(weight.to(device, dtype or torch.get_default_dtype()))
 
     def initialize_(self, fill: Callable[[str, Tensor, Initializer | None], None]) -> None:

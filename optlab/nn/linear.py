@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-from optlab import seeding
 from optlab.init import uniform_fan_in_
 
 
@@ -17,9 +16,8 @@ class Linear(nn.Module):
         in_features: Number of features of an input.
         out_features: Number of units.
         bias: Whether to add a bias, which starts at 0.
-        generator: Stream of the first weights, drawn as torch draws them (row INI-06). Without
-            one they come from a fixed stream, never from torch's global generator, and layers of
-            one shape begin alike; `optlab.init.initialize` gives every layer its own.
+        generator: Stream of the first weights, drawn as torch draws them (row INI-06); torch's
+            global one if None. In a run `optlab.init.initialize` draws them anew from its seed.
         device: Where to keep the parameters.
         dtype: Their type; torch's default type if None.
     """
@@ -41,7 +39,7 @@ class Linear(nn.Module):
         self.out_features = out_features
         dtype = dtype or torch.get_default_dtype()
         weight = torch.empty(out_features, in_features, dtype=torch.float32)
-        uniform_fan_in_(weight, generator=generator or seeding.generator(0, "init", "linear"))
+        uniform_fan_in_(weight, generator=generator)
         self.weight = nn.Parameter(weight.to(device, dtype))
         zeros = torch.zeros(out_features, device=device, dtype=dtype)
         self.bias = nn.Parameter(zeros) if bias else None

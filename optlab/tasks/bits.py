@@ -28,7 +28,8 @@ class Parity(CheckedTask):
     No linear function of the bits says more than chance, while two states, updated at every step,
     answer it for streams of any length. With ``test_length`` the test asks for that: its streams
     are longer than any that was trained on. Only a model that runs over any number of steps can
-    then be tested (``model=rnn``, ``model=lstm``).
+    then be tested: ``model=rnn``, ``lstm`` or ``window_mlp``, of which the last, remembering no
+    more than its window, answers by chance.
 
     Attributes:
         length: T, bits of a training and a validation row.

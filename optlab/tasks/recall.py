@@ -21,8 +21,8 @@ class Recall(CheckedTask):
     """One symbol at the first step, then noise; the label is the symbol. x: (N, T, K + 1).
 
     The first K columns hold the symbol, one-hot, at step 1 and nothing afterwards; the last column
-    holds nothing at step 1 and normal noise afterwards. The symbol can therefore be mistaken for
-    no noise: what makes the task hard is the time that it must be kept, T - 1 steps.
+    holds nothing at step 1 and normal noise afterwards. No noise can therefore be mistaken for the
+    symbol: what makes the task hard is the time that it must be kept, T - 1 steps.
 
     Attributes:
         length: T, steps of a sequence; the symbol is to be kept over all but one of them.

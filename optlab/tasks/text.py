@@ -73,7 +73,8 @@ class Characters(CheckedTask):
     and number and CRC-32 of the text's characters (in UTF-8).
 
     Attributes:
-        path: Text file, UTF-8; None takes the help of Python.
+        path: Text file, UTF-8; None takes the help of Python. A run's identity is this name, as it
+            was given, and not what the file holds: give another text another name.
         length: T, characters of a window.
         lowercase: Read the text in lower case, for a smaller vocabulary.
         max_rows: Windows of all splits together are no more than this; None takes all.

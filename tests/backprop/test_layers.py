@@ -55,6 +55,21 @@ def test_numbers_have_the_names_of_the_notes():
     assert names["b12"] == params["b1"][1]
 
 
+@pytest.mark.parametrize("sizes", [(11, 2), (2, 11, 12), (1, 111, 1), (2,) * 12], ids=str)
+def test_no_two_numbers_have_one_name(sizes):
+    params = Layers().draw(sizes, seed=0)
+    assert len(named_numbers(params)) == sum(value.numel() for value in params.values())
+
+
+def test_a_comma_parts_indices_where_one_is_above_9():
+    params = Layers().draw((2, 11, 9), seed=0)
+    names = named_numbers(params)
+    assert names["w1_1,11"] == params["W1"][0, 10]
+    assert names["w2_11,1"] == params["W2"][10, 0]
+    assert names["b1,11"] == params["b1"][10]
+    assert {"b1,1", "b29"} < names.keys()
+
+
 def test_outputs_of_a_row_by_hand():
     """MLP-04 to MLP-06; z_1 = (5, 6, 7) + b1, z_2 = (6, 3) + b2, z_3 = 5 + b3."""
     outputs = propagate_row(golden(), float64([1, 2, 3, 4]))

@@ -135,3 +135,15 @@ def test_order_is_a_function_of_the_seed_and_of_nothing_global(draw):
     assert torch.equal(first, draw(30, 2, seed=0))
     assert not torch.equal(first, draw(30, 2, seed=1))
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("draw", [random_rows, shuffled_rows])
+def test_no_epoch_trains_nothing(draw):
+    network, x, y = TwoTwoOne(), rows(4, 2), torch.arange(4).double()
+    start, order = network.draw(seed=0), draw(4, 0, seed=0)
+    assert order.shape == (0, 4)
+    assert order.dtype == torch.int64
+    trained, losses = train_backprop(network, start, x, y, order, lr=0.3)
+    assert trained == start
+    assert losses.shape == (0, 4)
+    assert losses.dtype == x.dtype

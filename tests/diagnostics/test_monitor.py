@@ -1,5 +1,7 @@
 """The monitor: what it sees of any module, and that it leaves no trace."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -44,7 +46,8 @@ NETWORKS = {
 @pytest.mark.parametrize("network", NETWORKS)
 def test_outputs_gradients_and_buffers_are_bitwise_those_without_a_monitor(network):
     make, x = NETWORKS[network]
-    alone, seen = make(), make()
+    alone = make()
+    seen = copy.deepcopy(alone)
     expected = alone(x)
     cost(expected).backward()
     with GradientMonitor(seen):
@@ -55,6 +58,10 @@ def test_outputs_gradients_and_buffers_are_bitwise_those_without_a_monitor(netwo
         assert torch.equal(p.grad, q.grad)
     for p, q in zip(alone.buffers(), seen.buffers(), strict=True):
         assert torch.equal(p, q)
+
+
+def test_before_it_has_watched_it_knows_nothing():
+    assert GradientMonitor(nn.Linear(2, 2)).values() == {}
 
 
 def test_nothing_stays_attached_also_after_an_error():

@@ -8,7 +8,8 @@ from optlab.config import ConfigError
 from optlab.init import he_normal_, initialize
 from optlab.models.context import ModelContext
 from optlab.models.lstm import build_lstm
-from optlab.nn import ReLU
+from optlab.models.recurrent import RecurrentModel
+from optlab.nn import LSTM, ReLU
 from optlab.nn.dropout import Dropout
 
 
@@ -88,8 +89,39 @@ def test_dropout_acts_between_layers_and_before_the_readout():
     [
         (context((3,)), r"model=lstm reads inputs of shape \(T, I\)"),
         (context(target_steps=7), "scores of the last 7 time steps, and there are 6"),
+        (context(target_steps=0), r"target_steps must be in \[1, inf\), got 0"),
     ],
 )
 def test_tasks_that_do_not_fit_are_refused(task, message):
     with pytest.raises(ConfigError, match=message):
         build(task)
+
+
+def test_a_direction_that_reads_what_is_asked_is_refused():
+    """From the end, the next character is known before it is asked for."""
+    task = context((6,), 3, vocabulary=3, target_steps=6)
+    with pytest.raises(
+        ConfigError, match=r"model\.bidirectional=true does not go with.*last 6 ste"
+    ):
+        build(task, bidirectional=True)
+    model = build(task)
+    tokens = torch.tensor([[0, 2, 1, 1, 2, 0]])
+    other = tokens.clone()
+    other[:, 4] = 1
+    changed = (model(tokens) != model(other)).any(-1)[0]
+    assert changed.tolist() == [False] * 4 + [True] * 2
+
+
+def test_both_initial_states_are_learned():
+    model = RecurrentModel(LSTM(3, 5, 2, batch_first=True), 2, learn_initial=True).double()
+    lstm, readout = nn.LSTM(3, 5, 2, batch_first=True).double(), nn.Linear(5, 2).double()
+    lstm.load_state_dict(model.recurrent.state_dict())
+    readout.load_state_dict(model.output.state_dict())
+    model.initial.data = numbers(20, seed=3)
+    h, c = model.initial.view(2, 2, 1, 5).repeat(1, 1, 4, 1)
+    x = numbers(4, 6, 3)
+    wanted = readout(lstm(x, (h, c))[0][:, -1])
+    # Other orders of the same sums in float64.
+    torch.testing.assert_close(model(x), wanted, rtol=1e-12, atol=1e-12)
+    model(x).square().sum().backward()
+    assert model.initial.grad.all()

@@ -7,10 +7,13 @@ from torch import nn
 from optlab.config import ConfigError
 from optlab.init import he_normal_, initialize
 from optlab.models.context import ModelContext
+from optlab.models.recurrent import RecurrentModel
 from optlab.models.rnn import RNNBuilder
+from optlab.models.rnn_feedback import FeedbackRNN
 from optlab.models.rnn_units import Units
-from optlab.nn import ReLU
+from optlab.nn import RNN, ReLU
 from optlab.nn.dropout import Dropout
+from optlab.optim.regularizers import is_weight
 from optlab.registry import models
 
 #: Against other orders of the same sums in float64.
@@ -21,6 +24,10 @@ def context(input_shape=(6, 3), num_outputs=2, vocabulary=None, target_steps=Non
     return ModelContext(
         input_shape, num_outputs, ReLU, vocabulary=vocabulary, target_steps=target_steps
     )
+
+
+#: The kinds of network that read a step's input.
+KINDS = [{}, {"feedback": "output"}, {"feedback": "both"}, {"inputs": "clamped"}]
 
 
 def build(task=None, seed=0, **options):
@@ -46,7 +53,7 @@ def test_layers_with_a_readout_equal_torch():
     rnn.load_state_dict(model.recurrent.state_dict())
     readout.load_state_dict(model.output.state_dict())
     x = numbers(4, 6, 3)
-    states, _ = rnn(x, model.initial.unsqueeze(1).repeat(1, 4, 1))
+    states, _ = rnn(x, model.initial.view(2, 1, 5).repeat(1, 4, 1))
     torch.testing.assert_close(model(x), readout(states[:, -1]), **CLOSE)
     model.target_steps = 3
     torch.testing.assert_close(model(x), readout(states[:, -3:]), **CLOSE)
@@ -177,6 +184,8 @@ def test_tokens_are_one_hot_inputs(options):
     torch.testing.assert_close(model(tokens), numeric(one_hot), rtol=0, atol=0)
     with pytest.raises(ConfigError, match=r"tokens must be in \[0, 2\], got values from 1 to 3"):
         model(tokens + 1)
+    with pytest.raises(ConfigError, match=r"tokens must be in \[0, 2\], got values from -1 to 1"):
+        model(tokens - 1)
     with pytest.raises(ConfigError, match="reads tokens, integers below 3, got "):
         model(one_hot)
     with pytest.raises(ConfigError, match="reads floating-point numbers, got "):
@@ -254,6 +263,7 @@ def test_options_that_do_not_go_together_are_refused(options, message):
         (context((1, 6, 3)), r"and the task's have shape \(1, 6, 3\)"),
         (context((6, 3), vocabulary=5), r"reads inputs of shape \(T,\), tokens"),
         (context(target_steps=7), "scores of the last 7 time steps, and there are 6"),
+        (context(target_steps=0), r"target_steps must be in \[1, inf\), got 0"),
     ],
 )
 def test_tasks_that_do_not_fit_are_refused(task, message):
@@ -276,6 +286,7 @@ def test_too_short_an_input_is_refused(options):
         ({"feedback": "both"}, (2, 6, 4), r"\(B, T, 3\)"),
         ({"inputs": "clamped"}, (2, 6, 4), r"\(B, T, 3\)"),
         ({"inputs": "initial", "hidden": 20, "steps": 2}, (2, 6, 4), r"\(B, 18\)"),
+        ({"inputs": "initial", "hidden": 20, "steps": 2}, (18,), r"\(B, 18\)"),
     ],
 )
 def test_inputs_of_another_shape_are_refused(options, shape, wanted):
@@ -288,3 +299,80 @@ def test_units_that_cannot_run_are_refused():
         Units(8, 3, 2, clamped=False, steps=None)
     with pytest.raises(ConfigError, match="8 states are given for 8 units"):
         Units(8, 8, 2, clamped=True, steps=None)
+    with pytest.raises(ConfigError, match="3 scores cannot be taken from the states of 2 units"):
+        Units(8, 6, 3, clamped=True, steps=None, readout=False)
+    with pytest.raises(ConfigError, match=r"steps must be in \[1, inf\), got 0"):
+        Units(8, 3, 2, clamped=False, steps=0)
+
+
+def test_layers_that_cannot_be_read_are_refused():
+    with pytest.raises(ConfigError, match="batch_first=True"):
+        RecurrentModel(RNN(3, 5), 2)
+    layers = RNN(3, 5, batch_first=True)
+    with pytest.raises(ConfigError, match="6 scores cannot be taken from the states of 5 units"):
+        RecurrentModel(layers, 6, readout=False)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda **options: RecurrentModel(RNN(3, 5, batch_first=True), 2, **options),
+        lambda **options: FeedbackRNN(3, 5, 2, **options),
+        lambda **options: Units(8, 3, 2, clamped=True, steps=None, **options),
+    ],
+    ids=["layers", "feedback", "units"],
+)
+def test_no_step_to_answer_is_refused(model):
+    with pytest.raises(ConfigError, match=r"target_steps must be in \[1, inf\), got 0"):
+        model(target_steps=0)
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_inputs_without_a_step_or_of_another_type_are_refused(options):
+    model = build(hidden=8, **options)
+    with pytest.raises(ConfigError, match="a sequence needs at least one time step"):
+        model(numbers(2, 0, 3))
+    with pytest.raises(ConfigError, match=r"parameters' dtype torch.float64, got torch.float32"):
+        model(numbers(2, 6, 3).float())
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_several_answers_end_with_the_last_and_are_those_of_the_last_steps(options):
+    x = numbers(2, 6, 3)
+    one, some, all_ = (build(context(target_steps=s), **options)(x) for s in (None, 2, 6))
+    torch.testing.assert_close(some, all_[:, -2:], **CLOSE)
+    torch.testing.assert_close(some[:, -1], one, **CLOSE)
+
+
+@pytest.mark.parametrize("options", KINDS)
+def test_autocast_costs_precision_alone(options):
+    model, x = build(**options).float(), numbers(4, 6, 3).float()
+    wanted = model(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = model(x)
+    # bfloat16 has 8 bits; states are rounded at six steps, and the readout sums 64 of them.
+    torch.testing.assert_close(scores.float(), wanted, rtol=0, atol=0.1)
+    scores.float().square().sum().backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_initial_states_are_no_weights():
+    """Penalties and Muon take what has two axes."""
+    model = build(layers=2, learn_initial=True)
+    assert model.initial.shape == (2 * 64,)
+    assert not is_weight(model.initial)
+
+
+def test_a_task_of_patterns_is_told_what_does_run_on_it():
+    """RNN-02, RNN-06: an input without time, and several steps of answers."""
+    task = context((16,), 16, target_steps=4)
+    messages = []
+    for name in ("mlp", "rnn", "lstm", "window_mlp", "transformer"):
+        with pytest.raises(ConfigError, match=r"choose model=rnn model\.inputs=initial") as caught:
+            models.create(name, {})(task)
+        messages.append(str(caught.value))
+    for message in messages:
+        assert message.endswith("model.steps=8 (or model.inputs=clamped)")
+    for inputs in ("initial", "clamped"):
+        module = models.create("rnn", {"inputs": inputs, "steps": 8})(task)
+        assert module(numbers(2, 16).float()).shape == (2, 4, 16)

@@ -64,6 +64,11 @@ def test_answer_without_time_axis_is_that_of_the_last_step():
     torch.testing.assert_close(one(symbols(2, 6)), all_(symbols(2, 6))[:, -1])
 
 
+def test_several_answers_are_those_of_the_last_steps():
+    some, all_ = small(target_steps=2), small(target_steps=6)
+    torch.testing.assert_close(some(symbols(2, 6)), all_(symbols(2, 6))[:, -2:])
+
+
 def test_future_does_not_change_the_past():
     module, x = small(target_steps=6), symbols(1, 6)
     other = x.clone()
@@ -179,6 +184,14 @@ def test_width_that_heads_cannot_share_is_refused():
         (False, torch.zeros(2, 6, 3).long(), "reads floating-point numbers, got torch.int64"),
         (True, torch.zeros(2, 7).long(), r"2 to 6 steps, got 7: inputs of shape \(2, 7\)"),
         (True, torch.zeros(2, 1).long(), "2 to 6 steps, got 1"),
+        (True, torch.zeros(6).long(), r"shape \(B, T\), got \(6,\)"),
+        (True, torch.zeros(2, 6, 3).long(), r"shape \(B, T\), got \(2, 6, 3\)"),
+        (True, torch.zeros(2, 6).long() - 1, r"tokens must be in \[0, 4\], got values from -1"),
+        (True, torch.zeros(2, 6).long() + 5, r"tokens must be in \[0, 4\], got values from 5"),
+        (False, torch.zeros(3), r"shape \(B, T, 3\), got \(3,\)"),
+        (False, torch.zeros(2, 6, 4), r"shape \(B, T, 3\), got \(2, 6, 4\)"),
+        (False, torch.zeros(2, 0, 3), "a sequence needs at least one time step"),
+        (False, torch.zeros(2, 6, 3), "parameters' dtype torch.float64, got torch.float32"),
     ],
 )
 def test_inputs_that_do_not_fit_are_refused(tokens, x, reason):
@@ -189,3 +202,8 @@ def test_inputs_that_do_not_fit_are_refused(tokens, x, reason):
 def test_more_answers_than_steps_are_refused():
     with pytest.raises(ConfigError, match="last 7 time steps, and there are 6"):
         small(target_steps=7)
+
+
+def test_no_step_to_answer_is_refused():
+    with pytest.raises(ConfigError, match=r"target_steps must be in \[1, inf\), got 0"):
+        small(target_steps=0)

@@ -6,7 +6,7 @@ import torch
 from optlab.config import ConfigError
 from optlab.init import he_normal_, initialize
 from optlab.models.context import ModelContext
-from optlab.models.window_mlp import build_window_mlp
+from optlab.models.window_mlp import WindowMLP, build_window_mlp
 from optlab.nn import BatchNorm1d, ReLU, Tanh
 
 
@@ -74,3 +74,13 @@ def test_options_and_tasks_that_do_not_fit_are_refused():
         build(context(target_steps=7))
     with pytest.raises(ConfigError, match=r"shape \(B, T, 3\), got \(4, 6, 2\)"):
         build()(numbers(4, 6, 2))
+    with pytest.raises(ConfigError, match="a sequence needs at least one time step"):
+        build()(numbers(4, 0, 3))
+    with pytest.raises(ConfigError, match=r"parameters' dtype torch.float64, got torch.float32"):
+        build()(numbers(4, 6, 3).float())
+
+
+@pytest.mark.parametrize("option", ["window", "target_steps"])
+def test_no_step_to_see_or_to_answer_is_refused(option):
+    with pytest.raises(ConfigError, match=rf"{option} must be in \[1, inf\), got 0"):
+        WindowMLP(3, [4], 2, **{option: 0})

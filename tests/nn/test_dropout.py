@@ -72,17 +72,38 @@ def test_mask_depends_on_seed_and_layer_name():
 
 
 def test_global_generator_is_left_alone():
+    made = layer(0.5)
     before = torch.get_rng_state()
-    layer(0.5)(torch.ones(16))
+    made(torch.ones(16))
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_checkpoint_goes_on_with_the_next_mask():
+def test_buffers_go_on_with_the_next_mask():
     module, x = layer(0.5), torch.ones(64)
     module(x)
     resumed = Dropout(0.5)
-    resumed.load_state_dict(module.state_dict())
+    for mine, theirs in zip(resumed.buffers(), module.buffers(), strict=True):
+        mine.copy_(theirs)
     assert torch.equal(resumed(x), module(x))
+
+
+def test_the_state_dict_is_as_empty_as_torchs():
+    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Dropout(0.5))
+    ours = torch.nn.Sequential(torch.nn.Linear(2, 2), Dropout(0.5))
+    ours.load_state_dict(network.state_dict())
+    network.load_state_dict(ours.state_dict())
+
+
+def test_new_layers_drop_apart_and_as_torchs_seed_says():
+    x = torch.ones(64)
+
+    def masks():
+        torch.manual_seed(3)
+        return [Dropout(0.5)(x) for _ in range(2)]
+
+    first, second = masks()
+    assert not torch.equal(first, second)
+    assert all(map(torch.equal, (first, second), masks()))
 
 
 def test_gradient_passes_through_survivors_only_and_scaled():

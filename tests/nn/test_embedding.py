@@ -106,13 +106,18 @@ def test_starts_with_variance_one_whatever_the_initializer():
     assert not torch.equal(first, module.weight)
 
 
-def test_first_weights_come_from_the_given_stream_and_never_from_the_global_one():
+def test_first_weights_come_from_the_given_stream_or_as_torchs_from_the_global_one():
+    def first(**options):
+        torch.manual_seed(5)
+        return Embedding(7, 5, **options).weight
+
+    stream = torch.Generator().manual_seed(1)
+    assert torch.equal(first(), first())
+    assert not torch.equal(first(), Embedding(7, 5).weight)
     before = torch.get_rng_state()
-    fixed = Embedding(7, 5)
-    drawn = Embedding(7, 5, generator=torch.Generator().manual_seed(1))
+    drawn = Embedding(7, 5, generator=stream).weight
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(fixed.weight, Embedding(7, 5).weight)
-    assert not torch.equal(fixed.weight, drawn.weight)
+    assert not torch.equal(first(), drawn)
 
 
 def test_repr_shows_the_sizes():

@@ -34,14 +34,19 @@ def test_state_dict_of_torch_can_be_loaded():
     assert list(ours.state_dict()) == list(torchs.state_dict())
 
 
-def test_first_weights_come_from_the_given_stream_and_never_from_the_global_one():
+def test_first_weights_come_from_the_given_stream_or_as_torchs_from_the_global_one():
+    def first(**options):
+        torch.manual_seed(5)
+        return Linear(5, 3, **options).weight
+
+    stream = torch.Generator().manual_seed(1)
+    assert torch.equal(first(), first())
+    assert not torch.equal(first(), Linear(5, 3).weight)
     before = torch.get_rng_state()
-    fixed = Linear(5, 3)
-    drawn = Linear(5, 3, generator=torch.Generator().manual_seed(1))
+    drawn = Linear(5, 3, generator=stream).weight
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(fixed.weight, Linear(5, 3).weight)
-    assert not torch.equal(fixed.weight, drawn.weight)
-    assert (fixed.bias == 0).all()
+    assert not torch.equal(first(), drawn)
+    assert (Linear(5, 3).bias == 0).all()
 
 
 def test_stack_of_layers_equals_each_layer():

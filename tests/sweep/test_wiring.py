@@ -78,7 +78,7 @@ EFFECTS = {
     "model.width": (8, "start end"),
     "model.heads": (2, "end"),
     "model.norm_position": ("post", "start end", "norm=batchnorm"),
-    "model.dropout": (0.5, "start end"),
+    "model.dropout": (0.5, "end"),
     "rnn.hidden": (5, "start end"),
     "rnn.layers": (2, "start end"),
     "rnn.nonlinearity": ("relu", "end"),

@@ -1,10 +1,13 @@
+import itertools
+import math
+
 import pytest
 import torch
 
 from optlab import seeding
 from optlab.config import ConfigError
 from optlab.tasks import distinct
-from optlab.tasks.distinct import distinct_sequences
+from optlab.tasks.distinct import distinct_choices, distinct_sequences
 
 
 def drawn(rows, length, symbols, seed=0):
@@ -21,9 +24,17 @@ def test_no_two_rows_are_alike(rows, length, symbols):
 
 def test_repeats_are_drawn_anew_where_there_are_too_many_sequences_to_lay_out(monkeypatch):
     monkeypatch.setattr(distinct, "_ENUMERABLE", 0)
-    sequences = drawn(250, 8, 2)  # of 256: without the second draw a third would be repeats
-    assert len(sequences.unique(dim=0)) == 250
-    assert torch.equal(sequences, drawn(250, 8, 2))
+    sequences = drawn(120, 8, 2)  # of 256: a fifth of the first draws are repeats
+    assert len(sequences.unique(dim=0)) == 120
+    assert torch.equal(sequences, drawn(120, 8, 2))
+
+
+def test_most_of_all_sequences_are_laid_out_however_many_there_are(monkeypatch):
+    """Chance would look for the last ones for long: each draw finds it once in so many times."""
+    monkeypatch.setattr(distinct, "_ENUMERABLE", 0)
+    monkeypatch.setattr(distinct, "_without_repeats", None)
+    sequences = drawn(2**10, 10, 2)
+    assert len(sequences.unique(dim=0)) == 2**10
 
 
 def test_long_sequences_are_drawn_without_laying_them_out():
@@ -44,3 +55,31 @@ def test_every_sequence_is_as_likely_as_another():
 def test_more_rows_than_there_are_sequences_is_an_error():
     with pytest.raises(ConfigError, match=r"rows must be at most 9.*length 2 over 3.*got 10"):
         drawn(10, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "items", "chosen"), [(15, 6, 2), (9, 6, 2), (5, 6, 2), (30, 60, 30), (1, 4, 0)]
+)
+def test_no_two_choices_are_alike(rows, items, chosen):
+    """Laid out, or drawn: with 15 choices, 5 rows are few."""
+    choices = distinct_choices(rows, items, chosen, seeding.generator(0, "data"))
+    assert choices.shape == (rows, items)
+    assert (choices.sum(1) == chosen).all()
+    assert len(choices.unique(dim=0)) == rows
+
+
+def test_choices_are_no_more_than_there_are():
+    choices = distinct_choices(100, 5, 3, seeding.generator(0, "data"))
+    found = {tuple(row.nonzero()[:, 0].tolist()) for row in choices}
+    assert len(choices) == math.comb(5, 3)
+    assert found == set(itertools.combinations(range(5), 3))
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_every_choice_is_as_likely_as_another(rows):
+    counts = torch.zeros(4)
+    for seed in range(800):
+        counts += distinct_choices(rows, 4, 1, seeding.generator(seed, "data")).sum(0)
+    # each of four is among `rows` with probability rows / 4: five standard deviations of the count
+    share = rows / 4
+    assert (counts - 800 * share).abs().max() < 5 * (800 * share * (1 - share)) ** 0.5

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from optlab.config import ConfigError
-from optlab.tasks.patterns import Attractor
+from optlab.tasks.patterns import Attractor, exact_recall
 
 
 def splits_of(task):
@@ -64,6 +64,64 @@ def test_notes_hold_chance_and_the_bits_flipped():
     notes = Attractor(patterns=4, flips=0.2, test_flips=0.3).load().notes
     assert notes["chance_recall"] == 0.25
     assert (notes["flipped_bits"], notes["test_flipped_bits"]) == (3, 5)
+
+
+def rows_of(split):
+    return set(map(tuple, split.x.tolist()))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"test_flips": 0.1},  # all splits from one set of damages
+        {"rows": 5},
+        {"units": 6, "flips": 0.2, "test_flips": 0.2, "patterns": 2},  # 6 damages of 300 rows each
+        {"units": 200, "rows": 2000},
+    ],
+    ids=str,
+)
+def test_no_other_row_stands_in_training(options):
+    data = Attractor(**options).load()
+    known = rows_of(data.train)
+    assert not known & (rows_of(data.val) | rows_of(data.test))
+    assert data.notes["val_rows_in_train"] == data.notes["test_rows_in_train"] == 0
+
+
+def test_ways_to_damage_repeat_within_a_split_no_more_than_they_must():
+    """120 damages of 2 in 16 bits: 90 for 120 training rows of a pattern, 30 for 40 others."""
+    data = Attractor().load()
+    for split, ways in ((data.train, 90), (data.val, 30)):
+        _, counts = split.x.unique(dim=0, return_counts=True)
+        assert len(counts) == 3 * ways
+        assert counts.max() == 2
+
+
+def test_notes_say_which_share_of_rows_stands_in_training():
+    notes = Attractor(flips=0.0, test_flips=0.1).load().notes
+    assert (notes["val_rows_in_train"], notes["test_rows_in_train"]) == (1.0, 0.0)
+    # One flip of two bits: each damage of one pattern is one of its negative.
+    data = Attractor(units=2, patterns=2, flips=0.4, test_flips=0.4, data_seed=1).load()
+    known = rows_of(data.train)
+    for name, split in (("val", data.val), ("test", data.test)):
+        share = sum(tuple(row) in known for row in split.x.tolist()) / len(split)
+        assert data.notes[f"{name}_rows_in_train"] == share > 0
+
+
+@pytest.mark.parametrize("last_steps", [1, 4])
+def test_exact_recall_counts_rows_with_every_sign_right_at_every_step(last_steps):
+    y = Attractor(last_steps=last_steps, rows=10).load().train.y
+    scores = 0.01 * y
+    assert exact_recall(scores, y) == 1
+    scores[0].view(-1)[-1] *= -1
+    scores[1].view(-1)[0] = 0.0
+    scores[2].view(-1)[3] = float("nan")
+    assert exact_recall(scores, y) == pytest.approx(0.5)  # three of six rows
+    assert exact_recall(-y, y) == 0
+
+
+def test_the_task_names_what_is_measured_beside_the_loss():
+    assert dict(Attractor().metrics) == {"recall": exact_recall}
 
 
 def test_the_first_units_are_shown_and_the_first_asked_for():

@@ -290,6 +290,7 @@ def network_on_rows(optimizer, **diagnostics):
     """
     stream = torch.Generator().manual_seed(0)
     data = Split(torch.randn(40, 3, generator=stream), torch.randn(40, 1, generator=stream))
+    torch.manual_seed(0)
     module = nn.Sequential(
         MLP(3, [8, 8], 1, norm=BatchNorm1d, dropout=0.3), nn.Dropout(0.2), Linear(1, 1)
     )

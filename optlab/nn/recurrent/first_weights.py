@@ -5,7 +5,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from optlab import seeding
 from optlab.init import Initializer, SelfInitialized, identity_, orthogonal_, uniform_fan_in_
 
 RecurrentInit = Literal["orthogonal", "identity", "same"]
@@ -20,11 +19,10 @@ RECURRENT_INITIALIZERS: dict[str, Initializer | None] = {
 
 @torch.no_grad()
 def fill_from_fixed_streams(module: SelfInitialized) -> None:
-    """Give a new module first weights that are drawn as torch draws them (row INI-06)."""
+    """Give a new module first weights, from torch's global generator (row INI-06)."""
 
     def fill(name: str, tensor: Tensor, other: Initializer | None) -> None:
         drawn = torch.empty(tensor.shape, dtype=torch.float32)
-        stream = seeding.generator(0, "init", name)
-        tensor.copy_((other or uniform_fan_in_)(drawn, generator=stream))
+        tensor.copy_((other or uniform_fan_in_)(drawn))
 
     module.initialize_(fill)

@@ -30,12 +30,11 @@ class RecurrentLayers(nn.Module):
 
     Parameters are named and shaped as in torch, and state dicts can be exchanged: for layer k
     ``weight_ih_lk`` (G*H, I), for k > 0 (G*H, D*H), ``weight_hh_lk`` (G*H, H), ``bias_ih_lk`` and
-    ``bias_hh_lk`` (G*H,); those of the reverse direction end in ``_reverse``. With dropout ours
-    also holds where its masks' streams stand: then load torch's with ``strict=False``.
+    ``bias_hh_lk`` (G*H,); those of the reverse direction end in ``_reverse``.
 
     Initial weights: every gate's block is filled as a weight of its own, (H, I) or (H, H); biases
-    start at 0 (torch draws them). They come from a fixed stream, never from torch's global
-    generator; `optlab.init.initialize` gives every run its own.
+    start at 0 (torch draws them). They come from torch's global generator; in a run
+    `optlab.init.initialize` draws them anew from its seed.
 
     Args:
         input_size: I, the features of a time step.
