@@ -9,7 +9,7 @@ Shapes: runs R of a stack; every tensor has that axis in front.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -35,14 +35,16 @@ class Operation:
             wants it; the return annotation is a tuple of tensors, of one too. The first
             ``num_outputs`` are results, the others are kept for ``backward`` only.
         backward: ``(*grads, *tensors, *outputs, *numbers, needed) -> gradients``, with a gradient
-            or None for each result, and a flag per tensor that says whether its gradient is
-            wanted; where it is not, ``tensor.new_empty(0)`` will do.
+            or None for each result, the outputs but those in ``unread``, and a flag per tensor that
+            says whether its gradient is wanted; where it is not, ``tensor.new_empty(0)`` will do.
         shapes: What ``forward`` does to shapes, dtypes and strides: the same arguments, new tensors
             of any content.
         reference: ``(*tensors, *numbers) -> results`` in plain differentiable operations; it gives
             derivatives beyond the first.
         num_tensors: How many of the arguments are tensors (or None); they come first.
         num_outputs: How many of ``forward``'s outputs are results.
+        unread: Numbers of the results that ``backward`` does not read and is not given: they are
+            not kept for it, and whoever has them may write over them.
     """
 
     def __init__(
@@ -54,9 +56,10 @@ class Operation:
         reference: Callable[..., Tensors],
         num_tensors: int,
         num_outputs: int = 1,
+        unread: Collection[int] = (),
     ) -> None:
         self.name, self.reference = name, reference
-        self.num_tensors, self.num_outputs = num_tensors, num_outputs
+        self.num_tensors, self.num_outputs, self.unread = num_tensors, num_outputs, unread
         self._forward = _operator(name, forward, shapes)
         self._backward = _operator(f"{name}_backward", backward, self._shapes_of_gradients)
         self._function, self._gradient = _function_of(self), _gradient_of(self)
@@ -125,11 +128,18 @@ def operation_named(name: str) -> Operation:
 
 def _operator(name: str, function: Callable[..., Tensors], shapes: Callable[..., Tensors]) -> Any:
     """Enter a function among PyTorch's operators, for every device."""
-    schema = torch.library.infer_schema(function, mutates_args=())
-    _library.define(f"{name}{schema}")  # type: ignore[no-untyped-call]
-    _library.impl(name, function, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
-    torch.library.register_fake(f"optlab::{name}", shapes, lib=_library)
-    return getattr(torch.ops.optlab, name).default
+    arguments, _, returned = torch.library.infer_schema(function, mutates_args=()).partition("->")
+    lone = returned.strip() == "((Tensor))"  # which a compiler would take for a nested tuple
+    real, fake = (_first_of(function), _first_of(shapes)) if lone else (function, shapes)
+    _library.define(f"{name}{arguments}->{' Tensor' if lone else returned}")  # type: ignore[no-untyped-call]
+    _library.impl(name, real, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
+    torch.library.register_fake(f"optlab::{name}", fake, lib=_library)
+    operator = getattr(torch.ops.optlab, name).default
+    return (lambda *given: (operator(*given),)) if lone else operator
+
+
+def _first_of(function: Callable[..., Tensors]) -> Callable[..., Tensor]:
+    return lambda *arguments: function(*arguments)[0]
 
 
 def _has_gradient(value: Any) -> bool:
@@ -139,7 +149,8 @@ def _has_gradient(value: Any) -> bool:
 
 def _setup(operation: Operation, ctx: Any, inputs: Arguments, outputs: Tensors) -> None:
     ctx.numbers = inputs[operation.num_tensors :]
-    ctx.save_for_backward(*inputs[: operation.num_tensors], *outputs)
+    kept = (output for i, output in enumerate(outputs) if i not in operation.unread)
+    ctx.save_for_backward(*inputs[: operation.num_tensors], *kept)
     ctx.mark_non_differentiable(*outputs[operation.num_outputs :])
     ctx.set_materialize_grads(False)
 

@@ -74,6 +74,20 @@ def reference(
 
 TOY = Operation("test_toy", forward, backward, shapes, reference, num_tensors=4, num_outputs=2)
 
+
+def double(x: Tensor) -> tuple[Tensor]:
+    return (2 * x,)
+
+
+def doubled(grad: Tensor | None, x: Tensor, needed: list[bool]) -> tuple[Tensor]:
+    assert grad is not None
+    return (2 * grad,)
+
+
+DOUBLE = Operation(
+    "test_double", double, doubled, double, double, num_tensors=1, num_outputs=1, unread=(0,)
+)
+
 Params = dict[str, Tensor]
 
 
@@ -177,6 +191,18 @@ def test_results_without_gradients_need_no_graph() -> None:
     states, last = TOY(*PARAMS.values(), GAIN)
     assert not states.requires_grad
     assert not last.requires_grad
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_result_that_is_not_read_may_be_written_over(compiled: bool) -> None:
+    def root(x: Tensor) -> Tensor:
+        (y,) = DOUBLE(x)
+        return y.sqrt_().sum() + DOUBLE(x)[0].clone().add_(1).sum()
+
+    torch._dynamo.reset()
+    x = torch.full((2, 3), 8.0, requires_grad=True)
+    (torch.compile(root, fullgraph=True, backend="aot_eager") if compiled else root)(x).backward()
+    torch.testing.assert_close(x.grad, torch.full((2, 3), 1 / 4 + 2))
 
 
 @pytest.mark.parametrize("dynamic", [False, True], ids=["static", "dynamic"])
