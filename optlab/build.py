@@ -25,7 +25,7 @@ from optlab.nn.losses import Loss
 from optlab.nn.losses import Objective as FunctionLoss
 from optlab.optim.regularizers import Regularizer, is_weight
 from optlab.optim.transformed import Transform, transformed
-from optlab.tasks.base import Data, Split
+from optlab.tasks.base import Data, Metric, Split
 from optlab.train import FunctionalRun, Objective, PlainRun, Run, Sampler, Training, foreign_run
 from optlab.types import Natural
 
@@ -51,7 +51,7 @@ def build(config: Config, chosen: Collection[str] = ()) -> Training:
     loss = _loss(config, task.default_loss, raw)
     data = _encoded(raw, loss).to(device, dtype)
     module = _model(config, raw, loss, chosen).to(device, dtype)
-    objective = _objective(raw, loss)
+    objective = _with_metrics(_objective(raw, loss), getattr(task, "metrics", {}), loss)
     sampler = _sampler(config["seed"], trainer, len(data.train), device)
     _refuse_single_row_statistics(module, data.train.x, sampler)
     run = _run(config, trainer, module, objective, data.train)
@@ -220,6 +220,19 @@ def _refuse_other_scores(module: nn.Module, data: Data, outputs: int, model: str
 def _objective(data: Data, loss: Loss) -> Objective:
     objective = _objective_of_rows(data, loss)
     return objective if data.target_steps is None else objective.per_step()
+
+
+def _with_metrics(objective: Objective, metrics: Mapping[str, Metric], loss: Loss) -> Objective:
+    """Return the objective with a task's own metrics, which see whole rows, all steps of each."""
+    if not metrics:
+        return objective
+
+    def measure(output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        shown = loss.activate(output)
+        own = {name: metric(shown, target) for name, metric in metrics.items()}
+        return {**objective.measure(output, target), **own}
+
+    return replace(objective, measure=measure, metric_names=(*objective.metric_names, *metrics))
 
 
 def _objective_of_rows(data: Data, loss: Loss) -> Objective:

@@ -89,6 +89,18 @@ def test_an_initializer_that_fills_nothing_is_refused():
     build(config, chosen={"init"})
 
 
+def test_a_task_may_have_a_metric_of_whole_rows():
+    model = ("model=rnn", "model.inputs=initial", "model.outputs=units", "model.hidden=16")
+    config = configuration(*model, "model.steps=8", task="attractor")
+    training = build(config)
+    rows = training.data.val
+    with torch.no_grad():
+        held = (training.run.module.eval()(rows.x).sign() == rows.y.sign()).flatten(1).all(1)
+    found = training.evaluate(rows)
+    assert found["recall"] == pytest.approx(held.double().mean().item())
+    assert set(found) == {"loss", "rmse", "recall"}
+
+
 def test_losses_see_rows_and_not_steps(config, monkeypatch):
     """The contract of a loss speaks of (B, D), and a user's loss may count on it."""
 

@@ -36,7 +36,8 @@ class DeepLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, out_features)."""
-        return self.output.forward(self.hidden(x.flatten(1)))
+        scores: Tensor = self.output(self.hidden(x.flatten(1)))
+        return scores
 
     def product(self) -> Tensor:
         """Return the one weight that all layers multiply to, shape (out_features, in_features)."""

@@ -24,7 +24,8 @@ class LinearModel(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, out_features)."""
-        return self.linear.forward(x.flatten(1))
+        scores: Tensor = self.linear(x.flatten(1))
+        return scores
 
 
 @models.register("linear")

@@ -64,7 +64,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, out_features)."""
-        return self.output.forward(self.hidden(x.flatten(1)))
+        scores: Tensor = self.output(self.hidden(x.flatten(1)))
+        return scores
 
 
 @models.register("mlp")

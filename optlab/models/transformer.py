@@ -123,7 +123,8 @@ class Transformer(nn.Module):
         time = torch.arange(x.shape[1], device=x.device)
         features = self.blocks(self.dropout(self.read(x) + self.position(time)))
         last = features[:, -1] if self.target_steps is None else features[:, -self.target_steps :]
-        return self.output.forward(self.norm(last))
+        scores: Tensor = self.output(self.norm(last))
+        return scores
 
     def _check(self, x: Tensor) -> None:
         if x.is_floating_point() == self.tokens:

@@ -119,7 +119,8 @@ class MultiHeadAttention(nn.Module):
             projected = projected + self.in_proj_bias
         query, key, value = (self._by_head(part) for part in projected.chunk(3, -1))
         found = attention(query, key, value, causal=self.causal)
-        return self.out_proj.forward(found.transpose(-2, -3).reshape(x.shape))
+        mixed: Tensor = self.out_proj(found.transpose(-2, -3).reshape(x.shape))
+        return mixed
 
     def _by_head(self, features: Tensor) -> Tensor:
         """Return (..., T, E) as (..., h, T, d)."""
@@ -172,12 +173,13 @@ def _in_plain_operations(
 
 def _forward(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> tuple[Tensor, Tensor]:
     """Return what was found, (R, ..., T, any), and the weights of the values, (R, ..., T, S)."""
-    scores = (query / math.sqrt(query.shape[-1])) @ key.mT
-    if causal:
-        scores.masked_fill_(_later_steps(query.shape[-2], scores.device), -math.inf)
-    weights = scores.sub_(scores.amax(-1, keepdim=True)).exp_()
-    weights.div_(weights.sum(-1, keepdim=True))
-    return weights @ value, weights
+    with torch.autocast(query.device.type, enabled=False):
+        scores = (query / math.sqrt(query.shape[-1])) @ key.mT
+        if causal:
+            scores.masked_fill_(_later_steps(query.shape[-2], scores.device), -math.inf)
+        weights = scores.sub_(scores.amax(-1, keepdim=True)).exp_()
+        weights.div_(weights.sum(-1, keepdim=True))
+        return weights @ value, weights
 
 
 def _backward(
@@ -196,10 +198,11 @@ def _backward(
 
         dV = W^T grad     dW = grad V^T     dQ = dS K / sqrt(d)     dK = dS^T Q / sqrt(d)
     """
-    shared = (grad * found).sum(-1, keepdim=True)
-    by_score = (grad @ value.mT).sub_(shared).mul_(weights)
     root = math.sqrt(query.shape[-1])
-    return (by_score @ key).div_(root), (by_score.mT @ query).div_(root), weights.mT @ grad
+    with torch.autocast(query.device.type, enabled=False):
+        shared = (grad * found).sum(-1, keepdim=True)
+        by_score = (grad @ value.mT).sub_(shared).mul_(weights)
+        return (by_score @ key).div_(root), (by_score.mT @ query).div_(root), weights.mT @ grad
 
 
 def _shapes(query: Tensor, key: Tensor, value: Tensor, causal: bool) -> tuple[Tensor, Tensor]:

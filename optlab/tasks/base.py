@@ -4,14 +4,18 @@ Shapes: rows N, features F, classes C, outputs D, time T, last steps S.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from optlab.config import validate
+
+#: ``(predictions, targets) -> ()``: a mean over rows, of tensors shaped as `Split.y` is.
+Metric = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,14 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class CheckedTask(ABC):
-    """Base of optlab's own tasks: options are checked however a task is made."""
+    """Base of optlab's own tasks: options are checked however a task is made.
+
+    Attributes:
+        metrics: What a run records by these names beside the metrics that all tasks have.
+    """
 
     default_loss: ClassVar[str]
+    metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({})
 
     def __post_init__(self) -> None:
         validate(self, "task")

@@ -57,3 +57,15 @@ def test_same_seed_same_model_whatever_the_global_generator_holds(build):
     first = build(3)[0].state_dict()
     torch.manual_seed(2)
     torch.testing.assert_close(first, build(3)[0].state_dict(), rtol=0, atol=0)
+
+
+def test_hooks_of_every_part_are_run(build):
+    """Pruning, parametrizations and monitors hang on them."""
+    module, context = build(0)
+    seen = set()
+    for name, part in module.named_modules():
+        part.register_forward_hook(lambda *_, name=name: seen.add(name))
+    module(torch.ones(2, *context.input_shape))
+    containers = torch.nn.ModuleList | torch.nn.ModuleDict
+    called = {name for name, part in module.named_modules() if not isinstance(part, containers)}
+    assert called - seen == set()

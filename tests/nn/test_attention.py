@@ -205,3 +205,13 @@ def test_causal_attention_to_another_sequence_is_refused():
 
 def test_repr_shows_the_options():
     assert repr(MultiHeadAttention(8, 2)).startswith("MultiHeadAttention(\n  8, 2, causal=False")
+
+
+def test_autocast_computes_both_passes():
+    module = MultiHeadAttention(8, 2, causal=True)
+    x = numbers(3, 5, 8).float().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        module(x).square().sum().backward()
+    (exact,) = torch.autograd.grad(module(x).square().sum(), x)
+    # bfloat16 has 8 bits: 2^-9 of each of some factors.
+    torch.testing.assert_close(x.grad, exact, rtol=0.05, atol=0.05)
