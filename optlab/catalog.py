@@ -1,13 +1,16 @@
 """What can be chosen, read off the packaged configuration files: what Hydra itself composes from.
 
 A choice is a file of its group's folder. Its first comment says what it is, its keys are its
-options with their defaults. No torch is imported, so the answer is there at once. What plugins
-register has no files; the text of one is written from its signature and its docstring.
+options with their defaults, and the comments at the keys what these mean. No torch is imported, so
+the answer is there at once. What plugins register has no files; the text of one is written from its
+signature and its docstring.
 """
 
 import inspect
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -26,6 +29,43 @@ SYNONYMS = {"initializer": "init", "initializers": "init"}
 #: Texts of choices by group and name.
 Texts = Mapping[str, Mapping[str, str]]
 NO_PLUGINS: Texts = {}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the text of a choice says.
+
+    An option goes by the words that set it: short within ``group``, in full elsewhere.
+    """
+
+    group: str
+    text: str
+
+    @property
+    def summary(self) -> str:
+        """What it is: the first line of the first comment, which stands alone."""
+        return self._first_comment()[0]
+
+    @property
+    def notes(self) -> str:
+        """What else the first comment says, line by line."""
+        return "\n".join(self._first_comment()[1:])
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Options with their values as they are typed."""
+        return dict(_options(self.group, self.text))
+
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What the comments at the options say; those without one are left out."""
+        own = f"{self.group}." if self.text.startswith(GLOBAL) else ""
+        return {key.removeprefix(own): words for key, words in _comments(self.text)}
+
+    def _first_comment(self) -> list[str]:
+        """Return the lines that describe, without one that places, such as ``@package``."""
+        lines = [line[1:].removeprefix(" ") for line in _header(self.text.splitlines())]
+        return [line for line in lines if not line.startswith("@")] or [""]
 
 
 def groups() -> dict[str, str]:
@@ -90,8 +130,8 @@ def resolve(group: str) -> str:
     return known[group]
 
 
-def entry(group: str, name: str, own: Texts = NO_PLUGINS) -> tuple[str, dict[str, str]]:
-    """Return what a choice of a group is, and its options with their defaults as they are typed.
+def entry(group: str, name: str, own: Texts = NO_PLUGINS) -> Choice:
+    """Return what is written on a choice of a group.
 
     Raises:
         ConfigError: For an unknown name.
@@ -99,7 +139,7 @@ def entry(group: str, name: str, own: Texts = NO_PLUGINS) -> tuple[str, dict[str
     found = choices(group, own)
     if name not in found:
         raise unknown_name(group, name, found)
-    return _summary(found[name]), dict(_options(group, found[name]))
+    return Choice(group, found[name])
 
 
 def configured(group: str, name: str) -> str:
@@ -115,16 +155,12 @@ def _section(group: str, default: str, own: Texts) -> str:
     width = max(map(len, names))
     lines = [f"{group}=  (default {default})"]
     for name in names:
-        summary, options = entry(group, name, own)
-        lines.append(f"  {name:<{width}}  {summary}".rstrip())
-        if options:
-            lines.append(f"  {'':<{width}}  {typed(options)}")
+        choice = entry(group, name, own)
+        lines.append(f"  {name:<{width}}  {choice.summary}".rstrip())
+        words = " ".join(f"{key}={value}" for key, value in choice.options.items())
+        if words:
+            lines.append(f"  {'':<{width}}  {words}")
     return "\n".join(lines)
-
-
-def typed(options: Mapping[str, str]) -> str:
-    """Return options as words of a command line."""
-    return " ".join(f"{key}={value}" for key, value in options.items())
 
 
 def _without_files(group: registry.Registry[Any]) -> Iterator[tuple[str, str]]:
@@ -137,15 +173,38 @@ def _without_files(group: registry.Registry[Any]) -> Iterator[tuple[str, str]]:
 
 def _text(name: str, entry: Any) -> str:
     """Return what the file of a plugin's entry would be."""
-    summary = (inspect.getdoc(entry) or "").partition("\n")[0]
+    summary = " ".join((inspect.getdoc(entry) or "").partition("\n\n")[0].split())
     config = {"name": name, **defaults_of(entry)}
     return f"# {summary}\n{yaml.safe_dump(config, sort_keys=False)}"
 
 
-def _summary(text: str) -> str:
-    """Return the first comment that describes, not one that places, such as ``@package``."""
-    comments = (line.lstrip("# ") for line in text.splitlines() if line.startswith("#"))
-    return next((comment for comment in comments if not comment.startswith("@")), "")
+def _header(lines: list[str]) -> list[str]:
+    """Return the comment that a file begins with."""
+    return list(itertools.takewhile(lambda line: line.startswith("#"), lines))
+
+
+def _comments(text: str) -> Iterator[tuple[str, str]]:
+    """Yield dotted keys and what is said of them: beside the value, then in lines above the key."""
+    lines = [*text.splitlines(), ""]
+    first = len(_header(lines))
+    for key, start, end in _leaves(yaml.compose(text)):
+        beside = lines[end.line][end.column :].strip()
+        above = _header([line.strip() for line in reversed(lines[first : start.line])])
+        found = [beside] if beside.startswith("#") else []
+        if above:
+            found.append(" ".join(line.lstrip("# ") for line in reversed(above)))
+        if found:
+            yield key, ". ".join(words.lstrip("# ") for words in found)
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Yield the dotted keys of a parsed text, where each begins and where its value ends."""
+    for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        dotted = f"{path}{key.value}"
+        if isinstance(value, yaml.MappingNode):
+            yield from _leaves(value, f"{dotted}.")
+        else:
+            yield dotted, key.start_mark, value.end_mark
 
 
 def _options(group: str, text: str) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,9 @@
-"""``optlab show GROUP NAME`` and the README's table of optimizers, both made of docstrings.
+"""``optlab show GROUP NAME`` and the README's table of optimizers, made of what is written already.
 
-A rule's module has the equations, the symbols, the source and the differences; its hyperparameters
-have defaults, ranges and meanings; its state is measured. Nothing is written a second time.
+The table of options has the values and comments of the choice's YAML file and the ranges of the
+signature's annotations. What a docstring says of the same options (Args, Attributes) is left out;
+it stands in for a comment where there is none, as of plugins. Of a rule the module has the
+equations, the symbols, the source and the differences; its state is measured.
 
     python -m optlab.manual README.md     writes the table between its two comments anew
 """
@@ -12,16 +14,17 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import torch
 
 import optlab.build  # noqa: F401 - fills the registries
 from optlab import catalog, registry
-from optlab.config.check import describe
-from optlab.optim import foreign
+from optlab.config.check import describe, options_of
+from optlab.config.schema import DiagnosticsConfig, LoggerConfig, TrainerConfig
+from optlab.optim import foreign, regularizers
 from optlab.optim.rule import Rule
 from optlab.optim.torch_optimizer import RuleOptimizer
 from optlab.optim.transformed import Transform
@@ -32,15 +35,27 @@ BEGIN, END = "<!-- optimizers: begin -->", "<!-- optimizers: end -->"
 WIDTH = 100
 SIDE = 128
 
-#: What documents a choice that no registry holds.
-BESIDE_REGISTRIES = {("optimizer", "foreign"): foreign}
-
-#: The function of each transform, and its fields in the configuration.
-TRANSFORMS = {
-    ("transform", "cautious"): (cautious, ["cautious"]),
-    ("transform", "lookahead"): (lookahead, ["lookahead_steps", "lookahead_alpha"]),
-    ("transform", "ema"): (averaged, ["ema", "ema_bias_correction"]),
+#: What takes the options of a group without a registry.
+SECTIONS: dict[str, Any] = {
+    "trainer": TrainerConfig,
+    "transform": Transform,
+    "regularizer": regularizers.Regularizer,
+    "diagnostics": DiagnosticsConfig,
+    "logger": LoggerConfig,
 }
+
+#: What documents a choice, where it is not what takes its options.
+ELSEWHERE: dict[tuple[str, str], Any] = {
+    ("optimizer", "foreign"): foreign,
+    ("transform", "cautious"): cautious,
+    ("transform", "lookahead"): lookahead,
+    ("transform", "ema"): averaged,
+    **{("regularizer", name): regularizers for name in catalog.choices("regularizer")},
+}
+
+#: Sections of a docstring that explain options, and what they say of each.
+ARGUMENTS = re.compile(r"^(Args|Attributes):\n((?: +\S.*\n?|\n(?= ))*)", re.MULTILINE)
+ARGUMENT = re.compile(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", re.MULTILINE)
 
 
 def page(group: str, name: str, own: catalog.Texts = catalog.NO_PLUGINS) -> str:
@@ -55,19 +70,14 @@ def page(group: str, name: str, own: catalog.Texts = catalog.NO_PLUGINS) -> str:
         ConfigError: For an unknown group or name.
     """
     group = catalog.resolve(group)
-    summary, options = catalog.entry(group, name, own)
-    head = _head(name, summary, catalog.typed(options))
-    named = catalog.configured(group, name)
-    made = next((dict(g.items()).get(named) for g in registry.GROUPS if g.group == group), None)
-    parts: Iterable[str] = [inspect.getdoc(made) or "", _where(made)] if made is not None else []
-    if (group, named) in BESIDE_REGISTRIES:
-        parts = [inspect.getdoc(BESIDE_REGISTRIES[group, named]) or ""]
-    elif (group, named) in TRANSFORMS:
-        function, names = TRANSFORMS[group, named]
-        parts = _of_a_transform(function, {name: options[name] for name in names})
-    elif isinstance(made, type) and issubclass(made, RuleOptimizer):
-        parts = _of_a_rule(made)
-    return "\n\n".join(part for part in (head, *parts) if part)
+    choice = catalog.entry(group, name, own)
+    taker = _taker(group, name)
+    documented = ELSEWHERE.get((group, catalog.configured(group, name)), taker)
+    parts = [_head(name, choice.summary), choice.notes, _prose(documented, choice)]
+    parts += ["\n".join(["Options:", *_options(choice, taker)])] if choice.options else []
+    if isinstance(taker, type) and issubclass(taker, RuleOptimizer):
+        parts += _measured(taker)
+    return "\n\n".join(part for part in (*parts, _where(documented)) if part)
 
 
 def table() -> str:
@@ -115,52 +125,95 @@ def equal(make: type[RuleOptimizer]) -> str:
     return found.replace("``", "`").replace(" and to ", " and ")
 
 
-def _of_a_rule(make: type[RuleOptimizer]) -> Iterator[str]:
-    """Yield the parts of an optimizer's page."""
-    yield inspect.getdoc(importlib.import_module(make.__module__)) or ""
-    yield "\n".join(["Options:", *_options(make.rule.hyper)])
+def _taker(group: str, name: str) -> Any:
+    """Return what takes the options of a choice, or None where nothing does as it stands."""
+    entries = next((dict(each.items()) for each in registry.GROUPS if each.group == group), {})
+    return entries.get(catalog.configured(group, name), SECTIONS.get(group))
+
+
+def _measured(make: type[RuleOptimizer]) -> Iterator[str]:
+    """Yield the size of an optimizer's state, and what equals it elsewhere."""
     numbers = len(_state(make.rule, (SIDE,)).keys() & set(make.rule.scalars))
     beside = f" and {numbers} number{'s' * (numbers > 1)} per tensor" if numbers else ""
     size = f"Size of the state in multiples of the parameter: {state_size(make.rule)}{beside}."
-    yield textwrap.fill(size, WIDTH)
+    yield _wrapped(size, 0, 0)
     if equal(make) != "-":
         yield f"Equal to: {equal(make).replace('`', '')}."
-    yield _where(make)
 
 
-def _of_a_transform(function: Any, values: Mapping[str, str]) -> Iterator[str]:
-    """Yield the parts of a transform's page, its fields with the values of the choice."""
-    yield inspect.getdoc(function) or ""
-    yield "\n".join(["Options:", *_options(Transform, values)])
-    yield _where(function)
+def _head(name: str, summary: str) -> str:
+    """Return the first line of a choice in ``optlab list``, in lines of `WIDTH`."""
+    return _wrapped(f"{name}  {summary}".rstrip(), 0, len(name) + 2)
 
 
-def _head(name: str, summary: str, options: str) -> str:
-    """Return what stands in ``optlab list``, in lines of `WIDTH`."""
-    side = " " * (len(name) + 2)
-    wrapper = textwrap.TextWrapper(
-        WIDTH, subsequent_indent=side, break_long_words=False, break_on_hyphens=False
-    )
-    lines = wrapper.wrap(f"{name}  {summary}")
-    wrapper.initial_indent = side
-    return "\n".join([*lines, *wrapper.wrap(options)])
+def _wrapped(text: str, first: int, others: int) -> str:
+    """Return lines of `WIDTH` with so many spaces before the first and the others."""
+    wrapper = textwrap.TextWrapper(WIDTH, " " * first, " " * others)
+    wrapper.break_long_words = wrapper.break_on_hyphens = False
+    return wrapper.fill(text)
 
 
-def _options(hyper: Any, values: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Yield the options of a rule, or those of ``values``: default or value, range, meaning."""
-    hints = get_type_hints(hyper, include_extras=True)
-    text = (inspect.getdoc(hyper) or "").partition("Attributes:\n")[2]
-    meanings = dict(re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", text, re.MULTILINE))
-    if values is None:
-        values = {field.name: _typed(field.default) for field in dataclasses.fields(hyper)}
-    for name, value in values.items():
-        yield f"  {name}={value}  ({describe(hints[name])})"
-        meaning = " ".join(meanings.get(name, "").split())
-        yield from textwrap.wrap(meaning, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+def _prose(documented: Any, choice: catalog.Choice) -> str:
+    """Return the docstring, a rule's from its module, without summary and options of the choice."""
+    is_rule = isinstance(documented, type) and issubclass(documented, RuleOptimizer)
+    source = importlib.import_module(documented.__module__) if is_rule else documented
+    text = "" if documented is None else inspect.getdoc(source) or ""
+    text = _without(text, choice.options)
+    first, _, rest = text.partition("\n\n")
+    return rest if " ".join(first.split()) == choice.summary else text
 
 
-def _where(made: Any) -> str:
-    return f"In Python: {made.__module__}.{made.__qualname__}"
+def _without(text: str, names: Collection[str]) -> str:
+    """Return a docstring that does not explain the arguments called ``names``."""
+
+    def others(section: re.Match[str]) -> str:
+        left = [entry[0] for entry in ARGUMENT.finditer(section[2]) if entry[1] not in names]
+        return "\n".join([f"{section[1]}:", *left, "", ""]) if left else ""
+
+    return re.sub(r"\n{3,}", "\n\n", ARGUMENTS.sub(others, text)).strip()
+
+
+def _options(choice: catalog.Choice, taker: Any) -> Iterator[str]:
+    """Yield the options of a choice: value, what is allowed, meaning."""
+    for key, value in choice.options.items():
+        allowed, meaning = _explained(choice, key, taker)
+        yield f"  {key}={value}" + (f"  ({allowed})" if allowed else "")
+        meaning = choice.meanings.get(key, meaning)
+        yield from [_wrapped(meaning, 6, 6)] if meaning else []
+
+
+def _explained(choice: catalog.Choice, key: str, taker: Any) -> tuple[str, str]:
+    """Return what is allowed for an option, and its meaning as written elsewhere than beside it."""
+    owner = registry.options_owner(taker)
+    known = {} if taker is None else options_of(owner)
+    if key in known:
+        return describe(known[key].annotation), _arguments(owner).get(key, "")
+    group, _, option = key.rpartition(".")
+    defaults = catalog.groups()
+    if key in defaults:
+        return "", catalog.entry(key, choice.options[key]).summary
+    if group not in defaults:
+        return "", ""
+    chosen = choice.options.get(group, defaults[group])
+    other = catalog.entry(group, chosen)
+    allowed, meaning = _explained(other, option, _taker(group, chosen))
+    return allowed, other.meanings.get(option, meaning)
+
+
+def _arguments(owner: Any) -> dict[str, str]:
+    """Return what the docstring says of each argument, in one line."""
+    sections = ARGUMENTS.finditer(inspect.getdoc(owner) or "")
+    found = (entry for section in sections for entry in ARGUMENT.findall(section[2]))
+    return {name: " ".join(words.split()) for name, words in found}
+
+
+def _where(documented: Any) -> str:
+    """Return where it is found in Python; of a module, that."""
+    if documented is None:
+        return ""
+    if inspect.ismodule(documented):
+        return f"In Python: {documented.__name__}"
+    return f"In Python: {documented.__module__}.{documented.__qualname__}"
 
 
 def _defaults(make: type[RuleOptimizer]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from optlab.config import ConfigError, bind, unknown_name
+from optlab.config import ConfigError, bind, options_of, unknown_name, unknown_option
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -54,8 +54,18 @@ class Registry(Generic[T]):
         return self._entries[name]
 
     def create(self, name: str, options: Mapping[str, Any], where: str = "") -> Any:
-        """Make the thing called ``name`` from checked ``options``."""
+        """Make the thing called ``name`` from checked ``options``.
+
+        Raises:
+            ConfigError: For an unknown name; for options that it does not have, with the names
+                that have them; for values that are not allowed.
+        """
         entry = self.get(name)
+        known = options_of(entry)
+        for option in options:
+            if option not in known:
+                having = [other for other, each in self.items() if option in options_of(each)]
+                raise unknown_option(where or self.group, name, str(option), known, having)
         keywords = bind(entry, options, where or self.group)
         return entry(**keywords) if inspect.isclass(entry) else partial(entry, **keywords)
 

@@ -69,6 +69,21 @@ def test_create_names_the_place_of_a_bad_option(
         shapes.create("square", {"side": -1.0}, where)
 
 
+def test_create_says_which_other_choice_has_an_option(shapes: Registry[Any]) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"^shape=square has no option 'factor' \(scaled has\); .* nearest first: side$",
+    ):
+        shapes.create("square", {"factor": 3.0})
+
+
+def test_create_refuses_an_option_that_no_choice_has(shapes: Registry[Any]) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^unknown option of shape 'sied'; known, nearest first: side$"
+    ):
+        shapes.create("square", {"sied": 3.0})
+
+
 def test_iteration_membership_and_items_agree(shapes: Registry[Any]) -> None:
     assert list(shapes) == ["scaled", "square"]
     assert all(name in shapes for name in shapes)

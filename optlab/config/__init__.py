@@ -1,7 +1,7 @@
 """Checked values: ranges, errors that name the field, and the identity of a configuration."""
 
 from optlab.config.check import bind, check_value, options_of, validate
-from optlab.config.errors import ConfigError, nearest, unknown_name
+from optlab.config.errors import ConfigError, nearest, unknown_name, unknown_option
 
 __all__ = [
     "ConfigError",
@@ -10,5 +10,6 @@ __all__ = [
     "nearest",
     "options_of",
     "unknown_name",
+    "unknown_option",
     "validate",
 ]

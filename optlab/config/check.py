@@ -111,6 +111,8 @@ def describe(annotation: Any) -> str:
     words = {float: "a number", int: "an integer", bool: "true or false", str: "a text"}
     if annotation is type(None):
         return "null"
+    if annotation is Any:
+        return "anything"
     return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 

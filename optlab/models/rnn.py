@@ -74,11 +74,15 @@ class RNNBuilder:
             "outputs feedback": units and fed_back,
             "feedback layers": fed_back and self.layers > 1,
             "outputs dropout": units and dropped and self.layers == 1,
-            "inputs steps": not given and self.steps is not None,
         }
         for names in (names.split() for names, clash in clashes.items() if clash):
             one, other = (f"model.{name}={getattr(self, name)}" for name in names)
             raise ConfigError(f"{one} does not go with {other}; leave one of them at its default")
+        if not given and self.steps is not None:
+            raise ConfigError(
+                f"model.inputs=weights does not go with model.steps={self.steps}: it runs a step "
+                "per input; choose model.inputs=initial or clamped, or leave model.steps out"
+            )
 
     def __call__(self, context: ModelContext) -> nn.Module:
         """Build the network for a task."""

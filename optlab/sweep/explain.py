@@ -3,8 +3,10 @@
 import errno
 import re
 from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -12,20 +14,19 @@ from hydra.errors import (
     OverrideParseException,
 )
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
-from optlab.config import ConfigError, unknown_name
+from optlab.config import ConfigError, unknown_name, unknown_option
 from optlab.sweep.refusal import SweepRefused
 
 #: What a user may have done wrong; anything else is a fault of the program.
-USER_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, YAMLError)
+USER_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
 
 
 def explain(error: BaseException) -> str:
     """Return the sentence: what was wrong, the value, what is allowed, nearest first."""
     if isinstance(error, ConfigError | SweepRefused):
         return str(error)
-    if isinstance(error, YAMLError):
+    if isinstance(error, yaml.YAMLError):
         return f"a configuration file is not valid YAML: {_first_line(str(error))}"
     if isinstance(error, MissingConfigException):
         return _missing(error)
@@ -62,10 +63,23 @@ def _unknown_key(cause: Any) -> str:
     node = cause.parent_node
     known = [str(k) for k in node if k != "hydra"] if node is not None else []
     if parent:
-        return str(unknown_name(f"option of {parent}", name, known))
+        options = [option for option in known if option != "name"]
+        if "name" not in known:
+            return str(unknown_name(f"option of {parent}", name, options))
+        having = _choices_with(parent, name)
+        return str(unknown_option(parent, str(node["name"]), name, options, having))
     inside = [f"{k}.{name}" for k in known if name in (node.get(k) if _is_section(node, k) else ())]
     hint = f"; did you mean {' or '.join(inside)}?" if inside else ""
     return f"{unknown_name('section', name, [*known, 'experiment'])}{hint}"
+
+
+def _choices_with(group: str, option: str) -> set[str]:
+    """Return the named choices of a group whose packaged files have an option."""
+    folder = files("optlab.configs").joinpath(group)
+    texts = [file.read_text("utf-8") for file in folder.iterdir()] if folder.is_dir() else []
+    found = [yaml.safe_load(text) for text in texts]
+    sections = [content.get(group, content) for content in found]
+    return {str(each["name"]) for each in sections if option in each and "name" in each}
 
 
 def _is_section(node: Any, key: str) -> bool:

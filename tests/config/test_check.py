@@ -202,6 +202,7 @@ class TestCheckValue:
         (tuple[int, ...], "a list of an integer"),
         (str | None, "a text or null"),
         (Annotated[int, "no range"], "an integer"),
+        (Any, "anything"),
         (Point, "Point"),
     ],
 )

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optlab.config import ConfigError, nearest, unknown_name
+from optlab.config import ConfigError, nearest, unknown_name, unknown_option
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,28 @@ def test_unknown_name_is_one_sentence_with_the_known_names() -> None:
 
 def test_unknown_name_says_when_nothing_is_known() -> None:
     assert str(unknown_name("plugin", "x", [])).endswith("nearest first: none")
+
+
+@pytest.mark.parametrize(
+    ("having", "words"),
+    [
+        (["b"], "b has"),
+        (["c", "b"], "b, c have"),
+        (["e", "d", "c", "b"], "b, c, d, e have"),
+        (["f", "e", "d", "c", "b"], "b, c, d and 2 more have"),
+    ],
+)
+def test_an_option_of_other_choices_is_said_to_be_theirs(having: list[str], words: str) -> None:
+    error = unknown_option("model", "a", "gain", ["layers", "gin"], having)
+    assert str(error) == (
+        f"model=a has no option 'gain' ({words}); its options, nearest first: gin, layers"
+    )
+    assert isinstance(error, ConfigError)
+
+
+def test_an_option_of_no_choice_is_unknown() -> None:
+    error = unknown_option("model", "a", "gain", ["layers", "gin"], [])
+    assert str(error) == "unknown option of model 'gain'; known, nearest first: gin, layers"
 
 
 def test_config_error_is_a_value_error() -> None:

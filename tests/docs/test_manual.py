@@ -11,10 +11,10 @@ import pytest
 
 import optlab.build  # noqa: F401 - fills the registries
 from optlab import registry
-from optlab.catalog import choices, configured, groups
+from optlab.catalog import choices, configured, entry, groups
 from optlab.cli import main
-from optlab.manual import BEGIN, END, TRANSFORMS, WIDTH, equal, page, renewed, state_size, table
-from optlab.optim import SGD, SOAP, Adafactor, Adam, Lion, Momentum, Muon, Transform
+from optlab.manual import BEGIN, ELSEWHERE, END, WIDTH, equal, page, renewed, state_size, table
+from optlab.optim import SGD, SOAP, Adafactor, Adam, Lion, Momentum, Muon
 from tests.docs.blocks import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -126,9 +126,63 @@ def test_a_transform_has_its_equations_source_and_options(
 
 
 def test_every_transform_has_a_page_of_its_own() -> None:
-    assert {name for _, name in TRANSFORMS} == set(choices("transform")) - {"none"}
-    shown = {field for _, names in TRANSFORMS.values() for field in names}
-    assert shown == {field.name for field in dataclasses.fields(Transform)}
+    documented = {name for group, name in ELSEWHERE if group == "transform"}
+    assert documented == set(choices("transform")) - {"none"}
+
+
+def explained(group: str, name: str) -> dict[str, tuple[str, str]]:
+    """Return what a page's table says of each option: the line of the value, and the others."""
+    shown = page(group, name).partition("\nOptions:\n")[2].partition("\n\n")[0]
+    found = re.findall(r"^ {2}([\w.]+)=(.*)((?:\n {6}.*)*)", shown, re.MULTILINE)
+    return {key: (value, " ".join(words.split())) for key, value, words in found}
+
+
+@pytest.mark.parametrize("group", groups())
+def test_every_option_of_every_choice_has_its_value_what_is_allowed_and_a_meaning(
+    group: str,
+) -> None:
+    for name in choices(group):
+        table = explained(group, name)
+        options = entry(group, name).options
+        assert table.keys() == options.keys(), name
+        for key, (line, meaning) in table.items():
+            takes_anything = key in groups() or name == "foreign"
+            assert line.startswith(options[key]), (name, key)
+            assert takes_anything or re.fullmatch(r"\S+  \(.+\)", line), (name, key)
+            assert re.match(r"\w|[(^]", meaning), (name, key)
+
+
+def test_the_meaning_of_an_option_is_the_comment_of_its_file() -> None:
+    table = explained("model", "lstm")
+    assert table["layers"] == ("1  (an integer in [1, inf))", "number of layers")
+    # Beside the key, then above it.
+    assert re.match("bias of the forget gate .*, any number. A forget", table["forget_bias"][1])
+
+
+def test_an_option_of_another_group_without_a_comment_is_explained_as_there() -> None:
+    table = explained("experiment", "xor")
+    assert table["task"] == ("xor", entry("task", "xor").summary)
+    own = entry("trainer", "default").meanings
+    assert table["trainer.batch_size"][1] == own["batch_size"]
+    assert table["loss.head"][1] == entry("loss", "mse").meanings["head"]
+    assert table["model.hidden"][0] == "[2]  (a list of an integer in [1, inf))"
+
+
+def test_no_page_explains_an_option_twice() -> None:
+    for group in groups():
+        for name in choices(group):
+            prose = page(group, name).partition("\nOptions:\n")[0]
+            for option in entry(group, name).options:
+                assert not re.search(rf"^ {{4}}{option}: ", prose, re.MULTILINE), (group, name)
+
+
+def test_what_is_no_option_stays_explained() -> None:
+    assert "\nAttributes:\n    function: (B, D) -> (B,)" in page("loss", "objective")
+
+
+def test_the_rest_of_the_first_comment_is_shown() -> None:
+    assert "\n\n  optlab sweep experiment=xor 'seed=range(0,20)'\n" in page("experiment", "xor")
+    assert "\n\nA row has no time axis: run it with model=rnn" in page("task", "attractor")
 
 
 @pytest.mark.parametrize("group", groups())
@@ -189,7 +243,7 @@ def test_a_plugins_choice_is_shown_like_others(
     for words in (["optimizer", "my_shown", plugin], [plugin, "optimizers", "my_shown"]):
         assert main(["show", *words]) == 0
         shown = capsys.readouterr().out
-        assert shown.startswith("my_shown  Shown and listed.\n          lr=0.25\n\nMy rule.\n")
+        assert shown.startswith("my_shown  Shown and listed.\n\nMy rule.\n")
         assert "\n    w = w - lr * g\n" in shown
         assert "\n  lr=0.25  (a number in [0, inf))\n      Step.\n" in shown
 

@@ -9,7 +9,7 @@ import pytest
 
 import optlab.build  # noqa: F401 - fills the registries
 from optlab import registry
-from optlab.catalog import catalog, choices, groups, plural
+from optlab.catalog import Choice, catalog, choices, entry, groups, plural
 from optlab.cli import main
 from optlab.config import ConfigError
 
@@ -39,6 +39,52 @@ def test_the_choices_are_the_files_of_the_group_each_with_what_it_is(group):
     for name in names(listing):
         assert re.search(rf"^  {name} +\w.*\w", listing, re.MULTILINE)
     assert "@package" not in listing
+
+
+@pytest.mark.parametrize("group", FOLDERS)
+def test_what_a_choice_is_stands_in_one_sentence_or_more_that_end(group):
+    assert [name for name in choices(group) if not entry(group, name).summary.endswith(".")] == []
+
+
+TEXT = """\
+# @package _global_
+# A choice.
+# More of it.
+#   optlab train
+optimizer:
+  name: adam
+  lr: 0.1 # step, >= 0
+  betas: [0.9, 0.99] # two "numbers" # of them
+
+trainer:
+  # Where it matters,
+  # and why.
+  epochs: 3 # passes
+  # Above alone.
+  dtype: "#"
+"""
+
+
+def test_a_text_is_read_with_its_comments():
+    choice = Choice("optimizer", TEXT)
+    assert choice.summary == "A choice."
+    assert choice.notes == "More of it.\n  optlab train"
+    assert choice.meanings == {
+        "lr": "step, >= 0",
+        "betas": 'two "numbers" # of them',
+        "trainer.epochs": "passes. Where it matters, and why.",
+        "trainer.dtype": "Above alone.",
+    }
+
+
+def test_the_first_comment_is_of_the_choice_and_not_of_its_first_key():
+    assert Choice("regularizer", "# A choice.\n# More.\nl1: 0.0\n").meanings == {}
+
+
+def test_a_text_without_comments_says_nothing():
+    choice = Choice("model", "name: mine\nhidden:\n- 3\nwords: 'a # b'\n")
+    assert (choice.summary, choice.notes, choice.meanings) == ("", "", {})
+    assert choice.options == {"hidden": "[3]", "words": "a # b"}
 
 
 @pytest.mark.parametrize("group", registry.GROUPS, ids=lambda group: group.group)
