@@ -12,6 +12,7 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -75,7 +76,7 @@ def _library(
     source: str, suffix: str, names: tuple[str, ...], tries: list[tuple[str, ...]], extra: str = ""
 ) -> ctypes.CDLL:
     compiler = _compiler(names)
-    key = "\0".join([source, compiler, *map(" ".join, tries), _processor(), extra])
+    key = "\0".join([source, *compiler, *map(" ".join, tries), _processor(), extra])
     name = f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
     reasons = []
     for folder in (_kept_folder, _own_folder):
@@ -99,19 +100,24 @@ def _loaded(path: Path, build: Callable[[Path], None]) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
-def _compiler(names: tuple[str, ...]) -> str:
+def _compiler(names: tuple[str, ...]) -> list[str]:
+    """Return the words of a command: a variable may hold options too, or a program before it."""
     variable, *programs = names
-    for program in (os.environ.get(variable), *programs):
-        found = shutil.which(program) if program else None
+    try:
+        named = shlex.split(os.environ.get(variable, ""))
+    except ValueError as error:
+        raise NoCompiler(f"{variable}={os.environ[variable]!r} is no command: {error}") from None
+    for program, *options in filter(None, (named, *([program] for program in programs))):
+        found = shutil.which(program)
         if found:
-            return found
+            return [found, *options]
     raise NoCompiler(
         f"no compiler on PATH ({', '.join(programs)}); install one (Debian: g++) or set {variable}"
     )
 
 
 def _compile(
-    compiler: str, source: str, suffix: str, tries: list[tuple[str, ...]], path: Path
+    compiler: list[str], source: str, suffix: str, tries: list[tuple[str, ...]], path: Path
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix="build-") as folder:
@@ -119,19 +125,20 @@ def _compile(
         code.write_text(source)
         for flags in tries:
             files = (str(code), "-o", str(built))
-            command = [compiler, "-shared", "-fPIC", "-w", *files, *flags, "-lm"]
+            command = [*compiler, "-shared", "-fPIC", "-w", *files, *flags, "-lm"]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode == 0:
                 os.replace(built, path)
                 return
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     complaint = next((line for line in lines if "error" in line), lines[0])
-    raise NoCompiler(f"{compiler} refused a kernel: {complaint}")
+    raise NoCompiler(f"{shlex.join(compiler)} refused a kernel: {complaint}")
 
 
 def _kept_folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base, "optlab", "kernels")
+    # A source that includes itself by its name is only found by a whole one.
+    return Path(base, "optlab", "kernels").absolute()
 
 
 @functools.cache

@@ -81,6 +81,36 @@ def test_the_compiler_may_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     assert log.read_text() == "called\n"
 
 
+def test_the_compiler_may_have_options_and_a_program_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    before.write_text('#!/bin/sh\nexec "$@"\n')
+    before.chmod(0o755)
+    source = "int answer(void) { return ANSWER; }\n"
+    for number in (42, 43):
+        c_library.cache_clear()
+        monkeypatch.setenv("CC", f"'{before}' cc -DANSWER={number}")
+        assert c_library(source).answer() == number
+    assert len(libraries(tmp_path)) == 2
+
+
+def test_a_command_that_cannot_be_read_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", 'cc "')
+    with pytest.raises(NoCompiler, match="CC='cc \"' is no command"):
+        c_library(ANSWER)
+
+
+def test_a_source_may_include_itself_from_a_relative_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    twice = f"#ifndef ONCE\n#define ONCE\n#include __FILE__\n#else\n{ANSWER}#endif\n"
+    assert c_library(twice).answer() == 42
+    assert libraries(tmp_path / "cache")
+
+
 def test_a_refused_source_is_reported_with_the_first_complaint() -> None:
     with pytest.raises(NoCompiler, match=r"refused a kernel: .*kernel\.c.*error"):
         c_library("int answer(void) { return nothing; }\n")

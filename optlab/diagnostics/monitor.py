@@ -15,7 +15,6 @@ from optlab.diagnostics.preactivation_gradients import PreactivationGradients
 from optlab.diagnostics.quantity import Call, Quantity, computes, name_of
 from optlab.diagnostics.saturation import Saturation
 from optlab.diagnostics.weight_gradients import GradientRatio, WeightGradients
-from optlab.nn.recurrent import RecurrentLayers
 
 #: What a monitor measures unless told otherwise.
 QUANTITIES: tuple[type[Quantity], ...] = (
@@ -69,8 +68,7 @@ class GradientMonitor:
                     stack.callback(handle.remove)
             for name, module in modules.items():
                 call = partial(self._call, name_of(name, module), module)
-                for entrance in _entrances(module):
-                    stack.callback(_put_before(module, entrance, call))
+                stack.callback(_put_before(module, call))
             self._stack = stack.pop_all()
         return self
 
@@ -107,18 +105,9 @@ class GradientMonitor:
         return output
 
 
-def _entrances(module: nn.Module) -> tuple[str, ...]:
-    """Return the methods by which a model lets a module compute.
-
-    A model of any kind of recurrent layers calls their ``run``, which ``forward`` calls as well.
-    """
-    return ("forward", "run") if isinstance(module, RecurrentLayers) else ("forward",)
-
-
-def _put_before(module: nn.Module, entrance: str, call: Callable[..., Any]) -> Callable[[], object]:
-    """Make ``module.entrance(...)`` mean ``call(entrance, ...)``; return what undoes it."""
-    own = vars(module)
-    had = entrance in own
-    method = getattr(module, entrance)
-    own[entrance] = partial(call, method)
-    return partial(own.__setitem__, entrance, method) if had else partial(own.pop, entrance)
+def _put_before(module: nn.Module, call: Callable[..., Any]) -> Callable[[], object]:
+    """Make ``module.forward(...)`` mean ``call(forward, ...)``; return what undoes it."""
+    own, method = vars(module), module.forward
+    had = "forward" in own
+    own["forward"] = partial(call, method)
+    return partial(own.__setitem__, "forward", method) if had else partial(own.pop, "forward")

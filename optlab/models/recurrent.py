@@ -104,7 +104,8 @@ class RecurrentModel(nn.Module):
         if self.initial is not None:
             kinds, size = len(self.recurrent.state_names), self.recurrent.hidden_size
             states_of_each = self.initial.view(kinds, -1, 1, size)
-            initial = states_of_each.expand(-1, -1, x.shape[0], -1).unbind()
-        states, finals = self.recurrent.run(x, initial, None)
-        assert isinstance(states, Tensor)
-        return states, torch.cat([*finals[0][-self.directions :]], -1)
+            each = states_of_each.expand(-1, -1, x.shape[0], -1).unbind()
+            initial = each if kinds > 1 else each[0]
+        states, final = self.recurrent(x, initial)
+        h: Tensor = final[0] if isinstance(final, tuple) else final
+        return states, torch.cat([*h[-self.directions :]], -1)

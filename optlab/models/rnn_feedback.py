@@ -17,7 +17,7 @@ from optlab.models.sequences import (
 )
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.linear import Linear
-from optlab.nn.recurrent.layers import RecurrentInit, fill_from_fixed_streams
+from optlab.nn.recurrent.first_weights import RecurrentInit, fill_first_weights
 from optlab.nn.recurrent.rnn import recurrent_initializer
 from optlab.nn.recurrent.rnn_operation import Nonlinearity, recur
 
@@ -79,7 +79,7 @@ class FeedbackRNN(nn.Module):
         rate = drop_probability(dropout)
         self.dropout = Dropout(rate) if rate else nn.Identity()
         self.output = Linear(hidden_size, num_outputs)
-        fill_from_fixed_streams(self)
+        fill_first_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, O) or (B, s, O).

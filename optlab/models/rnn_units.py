@@ -19,7 +19,7 @@ from optlab.models.sequences import (
 )
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.linear import Linear
-from optlab.nn.recurrent.layers import RecurrentInit, fill_from_fixed_streams
+from optlab.nn.recurrent.first_weights import RecurrentInit, fill_first_weights
 from optlab.nn.recurrent.rnn import recurrent_initializer
 from optlab.nn.recurrent.rnn_operation import Nonlinearity, recur
 from optlab.types import Count
@@ -100,7 +100,7 @@ class Units(nn.Module):
         rate = drop_probability(dropout) if readout else 0.0
         self.dropout = Dropout(rate) if rate else nn.Identity()
         self.output = Linear(width, num_outputs) if readout else nn.Identity()
-        fill_from_fixed_streams(self)
+        fill_first_weights(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, O) or (B, s, O).

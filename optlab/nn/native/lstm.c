@@ -7,6 +7,9 @@
 
 #ifndef REAL
 
+/* All kernels are compiled for products fused into sums, and for sums in any order. Only the first
+   is wanted here: vectors are written out, and rounding by adding and taking away a large number
+   (in exp) is lost in another order. */
 #pragma GCC optimize("no-associative-math")
 #pragma clang fp reassociate(off)
 
@@ -53,7 +56,9 @@ static void wait_for_all(team all) {
     }
 }
 
-static void *scratch(int64_t bytes) { return aligned_alloc(64, (size_t)blocks(bytes, 64) * 64 + 64); }
+static void *scratch(int64_t bytes) {
+    return aligned_alloc(64, (size_t)blocks(bytes, 64) * 64 + 64);
+}
 
 #define REAL float
 #include __FILE__
@@ -87,14 +92,15 @@ INLINE void NAME(store)(REAL *to, VEC value, int n) {
 }
 
 /* sums[i][j] += sum over k of a[i * row + k * step] * panel[k * width + j], for m rows i and
-   c vectors of columns j. */
+   c vectors of columns j. The sum over k starts from zero, so that in a long sum, which is made of
+   many of these, a product is not rounded at the size of the whole. */
 INLINE void NAME(multiply)(int m, int c, REAL *sums, int64_t stride, const REAL *a, int64_t row,
                            int64_t step, const REAL *panel, int64_t width, int64_t count) {
     VEC sum[ROWS][4];
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++)
 #pragma GCC unroll 4
-        for (int j = 0; j < c; j++) sum[i][j] = NAME(get)(sums + i * stride + j * V);
+        for (int j = 0; j < c; j++) sum[i][j] = (VEC){0};
     for (int64_t k = 0; k < count; k++, a += step, panel += width) {
         VEC columns[4];
 #pragma GCC unroll 4
@@ -109,7 +115,10 @@ INLINE void NAME(multiply)(int m, int c, REAL *sums, int64_t stride, const REAL 
 #pragma GCC unroll 6
     for (int i = 0; i < m; i++)
 #pragma GCC unroll 4
-        for (int j = 0; j < c; j++) NAME(put)(sums + i * stride + j * V, sum[i][j]);
+        for (int j = 0; j < c; j++) {
+            REAL *to = sums + i * stride + j * V;
+            NAME(put)(to, NAME(get)(to) + sum[i][j]);
+        }
 }
 
 #define CASE(m, c) \
@@ -259,7 +268,8 @@ static void NAME(pack_units)(const NAME(forward_run) *p, int64_t u, int n, REAL 
     for (int g = 0; g < 4; g++) {
         int64_t row = g * p->H + u;
         REAL *panel = to + width + g * V;
-        for (int j = 0; j < n && p->b_ih; j++) to[g * V + j] = p->b_ih[row + j] + p->b_hh[row + j];
+        for (int j = 0; j < n && p->b_ih; j++) to[g * V + j] += p->b_ih[row + j];
+        for (int j = 0; j < n && p->b_hh; j++) to[g * V + j] += p->b_hh[row + j];
         NAME(transpose)(panel, width, p->w_ih + row * p->I, p->I, n, p->I);
         NAME(transpose)(panel + p->I * width, width, p->w_hh + row * p->H, p->H, n, p->H);
     }
@@ -503,7 +513,8 @@ int NAME(lstm_forward)(const int64_t *sizes, const REAL *x, const REAL *h0, cons
                        REAL *cells) {
     int64_t R = sizes[0], T = sizes[1], B = sizes[2], I = sizes[3], H = sizes[4];
     int threads = sizes[9], within = NAME(threads_within)(R, B, I, H, threads), failed = 0;
-#pragma omp parallel for num_threads(threads) if (within == 1 && threads > 1 && R > 1) reduction(| : failed)
+    int apart = within == 1 && threads > 1 && R > 1;
+#pragma omp parallel for num_threads(threads) if (apart) reduction(| : failed)
     for (int64_t r = 0; r < R; r++) {
         NAME(forward_run) p = {T, B, I, H, sizes[6], sizes[7], sizes[8]};
         p.x = x + r * sizes[5], p.h0 = h0 + r * B * H, p.c0 = c0 + r * B * H;
@@ -524,14 +535,16 @@ int NAME(lstm_backward)(const int64_t *sizes, const REAL *dy, const REAL *dh_n, 
                         REAL *dw_ih, REAL *dw_hh, REAL *db) {
     int64_t R = sizes[0], T = sizes[1], B = sizes[2], I = sizes[3], H = sizes[4];
     int threads = sizes[9], within = NAME(threads_within)(R, B, I, H, threads), failed = 0;
-#pragma omp parallel for num_threads(threads) if (within == 1 && threads > 1 && R > 1) reduction(| : failed)
+    int apart = within == 1 && threads > 1 && R > 1;
+#pragma omp parallel for num_threads(threads) if (apart) reduction(| : failed)
     for (int64_t r = 0; r < R; r++) {
         NAME(backward_run) p = {T, B, I, H, sizes[6], sizes[7], sizes[8]};
         p.dy = AT(dy, sizes[10]), p.dy_step = sizes[11], p.dy_row = sizes[12];
         p.dh_n = AT(dh_n, B * H), p.dc_n = AT(dc_n, B * H);
         p.x = x + r * sizes[5], p.h0 = h0 + r * B * H, p.c0 = c0 + r * B * H;
         p.w_ih = w_ih + r * 4 * H * I, p.w_hh = w_hh + r * 4 * H * H, p.lengths = AT(lengths, B);
-        p.y = y + r * T * B * H, p.gates = gates + r * T * B * 4 * H, p.cells = cells + r * T * B * H;
+        p.y = y + r * T * B * H, p.cells = cells + r * T * B * H;
+        p.gates = gates + r * T * B * 4 * H;
         p.dx = AT(dx, T * B * I), p.dh0 = AT(dh0, B * H), p.dc0 = AT(dc0, B * H);
         p.dw_ih = AT(dw_ih, 4 * H * I), p.dw_hh = AT(dw_hh, 4 * H * H), p.db = AT(db, 4 * H);
         failed |= NAME(whole_backward)(&p, within);

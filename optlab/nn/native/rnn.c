@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* exp(r) - 1 below has its digits only in the order in which it is written. */
+/* All kernels are compiled for products fused into sums, and for sums in any order. Only the first
+   is wanted here: exp(r) - 1 below has its digits in the order in which it is written. */
 #if defined(__clang__)
 #pragma clang fp reassociate(off)
 #else
@@ -20,6 +21,9 @@
 #endif
 
 enum { TANH, RELU, IDENTITY };
+
+#define DEPTH 2048 /* rows of one matrix product in a sum over all rows */
+#define LINES 256  /* rows that a plain sum takes at a time */
 
 #define REAL float
 #define WORD int32_t
@@ -179,28 +183,34 @@ static void NAME(backward_run)(NAME(gemm) *gemm, int64_t T, int64_t B, int64_t H
     }
 }
 
-/* to (H, I) = the sum of dz x' over all rows of dz (N, H) and x (N, I); spare is room for as much.
+/* to (H, I) += the sum of dz x' over all rows of dz (N, H) and x (N, I); spare is room for as much.
+   Some rows at a time are summed from zero: a product is not rounded at the size of the whole sum.
    The narrower array comes first: BLAS is up to ten times faster at that. */
 static void NAME(outer)(NAME(gemm) *gemm, int64_t N, int64_t H, int64_t I, const REAL *dz,
                         const REAL *x, REAL *to, REAL *spare)
 {
-    if (I >= H) {
-        NAME(multiply)(gemm, 1, 0, H, I, N, dz, x, 0, to);
-        return;
+    for (int64_t n = 0; n < N; n += DEPTH, dz += DEPTH * H, x += DEPTH * I) {
+        int64_t count = N - n < DEPTH ? N - n : DEPTH;
+        if (I >= H) {
+            NAME(multiply)(gemm, 1, 0, H, I, count, dz, x, 0, spare);
+            for (int64_t i = 0; i < H * I; i++)
+                to[i] += spare[i];
+        } else {
+            NAME(multiply)(gemm, 1, 0, I, H, count, x, dz, 0, spare);
+            for (int64_t h = 0; h < H; h++)
+                for (int64_t i = 0; i < I; i++)
+                    to[h * I + i] += spare[i * H + h];
+        }
     }
-    NAME(multiply)(gemm, 1, 0, I, H, N, x, dz, 0, spare);
-    for (int64_t h = 0; h < H; h++)
-        for (int64_t i = 0; i < I; i++)
-            to[h * I + i] = spare[i * H + h];
 }
 
-/* to (H) = the sum of dz (T, B, H) over steps and rows, by steps first: fewer roundings. */
-static void NAME(sum)(int64_t T, int64_t B, int64_t H, const REAL *dz, REAL *to, REAL *spare)
+/* to (H) = the sum of dz (N, H) over all rows, some at a time: fewer roundings. */
+static void NAME(sum)(int64_t N, int64_t H, const REAL *dz, REAL *to, REAL *spare)
 {
     memset(to, 0, H * sizeof(REAL));
-    for (int64_t t = 0; t < T; t++) {
+    for (int64_t n = 0; n < N; n += LINES) {
         memset(spare, 0, H * sizeof(REAL));
-        for (int64_t b = 0; b < B; b++, dz += H)
+        for (int64_t row = n; row < n + LINES && row < N; row++, dz += H)
             for (int64_t h = 0; h < H; h++)
                 spare[h] += dz[h];
         for (int64_t h = 0; h < H; h++)
@@ -218,20 +228,23 @@ static void NAME(gradients)(NAME(gemm) *gemm, int64_t T, int64_t B, int64_t I, i
     int64_t first = reverse ? T - 1 : 0, later = !reverse, before = reverse;
     if (grad_x)
         NAME(multiply)(gemm, 0, 0, T * B, I, H, dz, weight_ih, 0, grad_x);
-    if (grad_weight_ih)
+    if (grad_weight_ih) {
+        memset(grad_weight_ih, 0, H * I * sizeof(REAL));
         NAME(outer)(gemm, T * B, H, I, dz, x, grad_weight_ih, spare);
+    }
     if (grad_weight_hh) {
-        NAME(multiply)(gemm, 1, 0, H, H, B, dz + first * B * H, initial, 0, grad_weight_hh);
-        NAME(multiply)(gemm, 1, 0, H, H, (T - 1) * B, dz + later * B * H, states + before * B * H,
-                       1, grad_weight_hh);
+        memset(grad_weight_hh, 0, H * H * sizeof(REAL));
+        NAME(outer)(gemm, B, H, H, dz + first * B * H, initial, grad_weight_hh, spare);
+        NAME(outer)(gemm, (T - 1) * B, H, H, dz + later * B * H, states + before * B * H,
+                    grad_weight_hh, spare);
     }
     if (grad_bias)
-        NAME(sum)(T, B, H, dz, grad_bias, spare);
+        NAME(sum)(T * B, H, dz, grad_bias, spare);
 }
 
 /* sizes: R, T, B, I, H, kind, reverse; then how far apart runs lie in each array, in order.
    carried (B, H) is dL/dh(T) at first, and dL/dh(0) in the end; grad_z (T, B, H), held (B, H) and
-   spare (H, at least 1, I) are room. */
+   spare (H, the larger of H and I) are room. */
 void NAME(backward)(NAME(gemm) *gemm, const int64_t *sizes, const REAL *grad_states, const REAL *x,
                     const REAL *initial, const REAL *weight_ih, const REAL *weight_hh,
                     const int64_t *lengths, const REAL *states, REAL *carried, REAL *grad_x,

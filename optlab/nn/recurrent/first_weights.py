@@ -18,7 +18,7 @@ RECURRENT_INITIALIZERS: dict[str, Initializer | None] = {
 
 
 @torch.no_grad()
-def fill_from_fixed_streams(module: SelfInitialized) -> None:
+def fill_first_weights(module: SelfInitialized) -> None:
     """Give a new module first weights, from torch's global generator (row INI-06)."""
 
     def fill(name: str, tensor: Tensor, other: Initializer | None) -> None:

@@ -14,10 +14,10 @@ from torch.nn.utils.rnn import PackedSequence
 from optlab.config import ConfigError, check_value
 from optlab.init import Initializer
 from optlab.nn.dropout import Dropout
-from optlab.nn.recurrent.first_weights import RECURRENT_INITIALIZERS as RECURRENT_INITIALIZERS
+from optlab.nn.recurrent.checks import check_input, check_lengths, check_states, checked_dtype
+from optlab.nn.recurrent.first_weights import RECURRENT_INITIALIZERS, fill_first_weights
 from optlab.nn.recurrent.first_weights import RecurrentInit as RecurrentInit
-from optlab.nn.recurrent.first_weights import fill_from_fixed_streams as fill_from_fixed_streams
-from optlab.nn.recurrent.sequences import check_lengths, pack_like, padding, unpack
+from optlab.nn.recurrent.sequences import pack_like, padding, unpack
 from optlab.types import Count, Decay
 
 States = tuple[Tensor, ...]
@@ -83,11 +83,12 @@ class RecurrentLayers(nn.Module):
             [f"_l{layer}{end}" for end in (("", "_reverse") if bidirectional else ("",))]
             for layer in range(num_layers)
         ]
+        dtype = checked_dtype(dtype)
         for layer, suffixes in enumerate(self._suffixes):
             width = hidden_size * len(suffixes) if layer else input_size
             for suffix in suffixes:
-                self._add_parameters(suffix, width, device, dtype or torch.get_default_dtype())
-        fill_from_fixed_streams(self)
+                self._add_parameters(suffix, width, device, dtype)
+        fill_first_weights(self)
 
     @abstractmethod
     def one_direction(
@@ -126,7 +127,7 @@ class RecurrentLayers(nn.Module):
             Outputs (T, B, D*H), in the form of ``x``, and the final states in that of ``states``.
 
         Raises:
-            ConfigError: For inputs, states or lengths of a shape or dtype that do not fit.
+            ConfigError: For inputs, states or lengths of a shape, dtype or device that do not fit.
         """
         if isinstance(x, PackedSequence):
             return self._run_packed(x, states, lengths)
@@ -157,6 +158,9 @@ class RecurrentLayers(nn.Module):
         """Return the number that a gate's part of the bias called ``name`` starts from."""
         return 0.0
 
+    def flatten_parameters(self) -> None:
+        """Do nothing: it matters to torch's layers only where in memory parameters lie."""
+
     def extra_repr(self) -> str:
         """Return the sizes and the options, for ``print(module)``."""
         options = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
@@ -181,7 +185,8 @@ class RecurrentLayers(nn.Module):
         self, x: Tensor, states: States | None, lengths: Tensor | None
     ) -> tuple[Tensor, States]:
         """Do what `run` does for (T, B, I)."""
-        self._check_input(x)
+        form = "(B, T, I)" if self.batch_first else "(T, B, I)"
+        check_input(x, self.input_size, form, getattr(self, f"weight_ih{self._suffixes[0][0]}"))
         states = self._checked_states(states, x)
         past = None
         if lengths is not None:
@@ -218,26 +223,9 @@ class RecurrentLayers(nn.Module):
     def _weights(self, suffix: str) -> Weights:
         """Return the parameters called ``..._l0``, say, with an axis of one run in front."""
         w_ih, w_hh = getattr(self, f"weight_ih{suffix}"), getattr(self, f"weight_hh{suffix}")
-        if not self.bias:
-            return w_ih.unsqueeze(0), w_hh.unsqueeze(0), None, None
-        b_ih, b_hh = getattr(self, f"bias_ih{suffix}"), getattr(self, f"bias_hh{suffix}")
-        return w_ih.unsqueeze(0), w_hh.unsqueeze(0), b_ih.unsqueeze(0), b_hh.unsqueeze(0)
-
-    def _check_input(self, x: Tensor) -> None:
-        if x.ndim != 3 or x.shape[-1] != self.input_size:
-            form = "(B, T, I)" if self.batch_first else "(T, B, I)"
-            raise ConfigError(
-                f"{type(self).__name__} takes inputs of shape {form} or (T, I) with "
-                f"I = {self.input_size}, got {tuple(x.shape)}"
-            )
-        if x.shape[0] == 0:
-            raise ConfigError(f"a sequence needs at least one time step, got {tuple(x.shape)}")
-        weight = getattr(self, f"weight_ih{self._suffixes[0][0]}")
-        if x.dtype != weight.dtype:
-            raise ConfigError(
-                f"inputs must have the parameters' dtype {weight.dtype}, got {x.dtype}; "
-                "convert the input or the module with .to(dtype)"
-            )
+        biases = (getattr(self, f"bias_{kind}{suffix}", None) for kind in ("ih", "hh"))
+        b_ih, b_hh = (None if bias is None else bias.unsqueeze(0) for bias in biases)
+        return w_ih.unsqueeze(0), w_hh.unsqueeze(0), b_ih, b_hh
 
     def _checked_states(self, states: States | None, x: Tensor, batched: bool = True) -> States:
         """Return initial states, each (L*D, B, H), for inputs (T, B, I); 0 for None."""
@@ -246,22 +234,15 @@ class RecurrentLayers(nn.Module):
             zeros = x.new_zeros(count, batch, self.hidden_size)
             return (zeros,) * len(self.state_names)
         wanted = (count, batch, self.hidden_size) if batched else (count, self.hidden_size)
-        for name, state in zip(self.state_names, states, strict=True):
-            if state.shape != wanted or state.dtype != x.dtype:
-                raise ConfigError(
-                    f"{name} must be {wanted} of {x.dtype} for this input, got "
-                    f"{tuple(state.shape)} of {state.dtype}"
-                )
+        check_states(self.state_names, states, wanted, x)
         return states if batched else tuple(state.unsqueeze(1) for state in states)
 
     def _add_parameters(
         self, suffix: str, width: int, device: torch.device | str | None, dtype: torch.dtype
     ) -> None:
         rows = len(self.gates) * self.hidden_size
-        shapes: dict[str, tuple[int, ...]]
-        shapes = {"weight_ih": (rows, width), "weight_hh": (rows, self.hidden_size)}
-        if self.bias:
-            shapes.update(bias_ih=(rows,), bias_hh=(rows,))
-        for name, shape in shapes.items():
+        weights = {"weight_ih": (rows, width), "weight_hh": (rows, self.hidden_size)}
+        biases = {"bias_ih": (rows,), "bias_hh": (rows,)} if self.bias else {}
+        for name, shape in (*weights.items(), *biases.items()):
             empty = torch.empty(shape, device=device, dtype=dtype)
             self.register_parameter(name + suffix, nn.Parameter(empty))

@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from optlab.config import ConfigError, check_value
 from optlab.init import Initializer
+from optlab.nn.recurrent.checks import check_states, checked_dtype
 from optlab.nn.recurrent.first_weights import (
     RECURRENT_INITIALIZERS,
     RecurrentInit,
-    fill_from_fixed_streams,
+    fill_first_weights,
 )
 from optlab.nn.recurrent.lstm import LSTM, HiddenAndCell, checked_forget_bias
 from optlab.nn.recurrent.lstm_operation import lstm_direction
@@ -52,6 +53,7 @@ class LSTMCell(nn.Module):
         self.hidden_size = check_value(hidden_size, Count, "hidden_size")
         self.recurrent_init = check_value(recurrent_init, RecurrentInit, "recurrent_init")
         self.forget_bias = checked_forget_bias(forget_bias, bias)
+        dtype = checked_dtype(dtype)
 
         def empty(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -60,7 +62,7 @@ class LSTMCell(nn.Module):
         self.weight_ih, self.weight_hh = empty(rows, input_size), empty(rows, hidden_size)
         self.bias_ih = empty(rows) if bias else None
         self.bias_hh = empty(rows) if bias else None
-        fill_from_fixed_streams(self)
+        fill_first_weights(self)
 
     def forward(self, input: Tensor, hx: HiddenAndCell | None = None) -> HiddenAndCell:
         """Return h and c after a step, (B, H) or (H,) each.
@@ -77,8 +79,7 @@ class LSTMCell(nn.Module):
         if hx is None:
             zeros = input.new_zeros(*batch, self.hidden_size)
             hx = zeros, zeros
-        for name, state in zip(("h", "c"), hx, strict=True):
-            self._check(name, state, (*batch, self.hidden_size))
+        check_states(("h", "c"), hx, (*batch, self.hidden_size), input)
         x = input.reshape(1, 1, -1, self.input_size)
         states = (state.reshape(1, -1, self.hidden_size) for state in hx)
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)

@@ -49,8 +49,9 @@ def eager_forward(
     hidden, recurrent = weight_hh.shape[2], weight_hh.mT
     outputs, h_n, c_n, gates, cells = new_outputs(x, hidden, keep)
     sums = torch.bmm(x.flatten(1, 2), weight_ih.mT)
-    if bias_ih is not None and bias_hh is not None:
-        sums += (bias_ih + bias_hh).unsqueeze(1)
+    for bias in (bias_ih, bias_hh):
+        if bias is not None:
+            sums += bias.unsqueeze(1)
     sums = sums.view(*x.shape[:3], 4 * hidden)
     h, c = h0, c0
     for t in order(x.shape[1], reverse):
@@ -148,13 +149,13 @@ def _outer_gradients(
     dc0: Tensor,
 ) -> Tensors:
     """Return the gradients that are wanted, from those of the gates' sums, (R, T, B, 4H)."""
-    flat, nothing = sums.flatten(1, 2), x.new_empty(0)
-    states = before(h, h0, reverse).flatten(1, 2) if needed[4] else nothing
-    return (
-        torch.bmm(flat, weight_ih).view_as(x) if needed[0] else nothing,
-        dh0.contiguous() if needed[1] else nothing,
-        dc0.contiguous() if needed[2] else nothing,
-        torch.bmm(flat.mT, x.flatten(1, 2)) if needed[3] else nothing,
-        torch.bmm(flat.mT, states) if needed[4] else nothing,
-        flat.sum(1) if needed[5] or needed[6] else nothing,
+    flat = sums.flatten(1, 2)
+    found = (
+        torch.bmm(flat, weight_ih).view_as(x) if needed[0] else None,
+        dh0.contiguous() if needed[1] else None,
+        dc0.contiguous() if needed[2] else None,
+        torch.bmm(flat.mT, x.flatten(1, 2)) if needed[3] else None,
+        torch.bmm(flat.mT, before(h, h0, reverse).flatten(1, 2)) if needed[4] else None,
+        flat.sum(1) if needed[5] or needed[6] else None,
     )
+    return tuple(x.new_empty(0) if gradient is None else gradient for gradient in found)

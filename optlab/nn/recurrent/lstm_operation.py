@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from optlab.nn.operation import Operation, Tensors
+from optlab.nn.recurrent.checks import check_operands
 from optlab.nn.recurrent.lstm_eager import (
     before,
     eager_backward,
@@ -39,7 +40,9 @@ def _forward(
     reverse: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    given = _widened(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh)
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    check_operands(x, {"h0": h0, "c0": c0}, *weights, lengths, gates=4)
+    given = _widened(x, h0, c0, *weights)
     *results, gates, cells = _run(native_forward, eager_forward, given, lengths, reverse, keep)
     h, h_n, c_n = (result.to(x.dtype) for result in results)
     return h, h_n, c_n, gates, cells
@@ -58,8 +61,6 @@ def _backward(
     bias_hh: Tensor | None,
     lengths: Tensor | None,
     h: Tensor,
-    h_n: Tensor,
-    c_n: Tensor,
     gates: Tensor,
     cells: Tensor,
     reverse: bool,
@@ -70,8 +71,9 @@ def _backward(
     given = _widened(*grads, x, h0, c0, weight_ih, weight_hh, h, gates, cells)
     found = _run(native_backward, eager_backward, given, lengths, reverse, needed)
     dx, dh0, dc0, dw_ih, dw_hh, db = (gradient.to(x.dtype) for gradient in found)
-    other = db.clone() if needed[5] and needed[6] else db
-    return dx, dh0, dc0, dw_ih, dw_hh, db, other, x.new_empty(0)
+    db_ih = db if needed[5] else x.new_empty(0)
+    db_hh = db.clone() if needed[6] else x.new_empty(0)
+    return dx, dh0, dc0, dw_ih, dw_hh, db_ih, db_hh, x.new_empty(0)
 
 
 def _shapes(
@@ -86,6 +88,8 @@ def _shapes(
     reverse: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    check_operands(x, {"h0": h0, "c0": c0}, *weights, lengths, gates=4)
     kept = torch.float32 if x.dtype in _HALF else x.dtype
     return new_outputs(x, weight_hh.shape[2], keep, kept)
 
@@ -124,7 +128,7 @@ def _reference(
 #: past the end of a sequence its states stay. ``keep=False`` says that no gradient will be asked
 #: for, and saves the memory of the gates. Kept are the gates i, f, g, o, (R, T, B, 4H), and c.
 lstm_direction = Operation(
-    "lstm", _forward, _backward, _shapes, _reference, num_tensors=8, num_outputs=3
+    "lstm", _forward, _backward, _shapes, _reference, num_tensors=8, num_outputs=3, unread=(1, 2)
 )
 
 

@@ -13,14 +13,13 @@ from torch.nn.utils.rnn import PackedSequence
 
 from optlab.config import ConfigError, check_value
 from optlab.init import Initializer
-from optlab.nn.recurrent.layers import (
+from optlab.nn.recurrent.checks import check_states, checked_dtype
+from optlab.nn.recurrent.first_weights import (
     RECURRENT_INITIALIZERS,
     RecurrentInit,
-    RecurrentLayers,
-    States,
-    Weights,
-    fill_from_fixed_streams,
+    fill_first_weights,
 )
+from optlab.nn.recurrent.layers import RecurrentLayers, States, Weights
 from optlab.nn.recurrent.rnn_operation import Nonlinearity, recur
 from optlab.types import Count, Decay, Real
 
@@ -185,6 +184,7 @@ class RNNCell(nn.Module):
         self.hidden_size = check_value(hidden_size, Count, "hidden_size")
         self.nonlinearity = check_value(nonlinearity, Nonlinearity, "nonlinearity")
         self._recurrent = recurrent_initializer(recurrent_init, recurrent_gain)
+        dtype = checked_dtype(dtype)
 
         def empty(*shape: int) -> nn.Parameter:
             return nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
@@ -193,7 +193,7 @@ class RNNCell(nn.Module):
         self.weight_hh = empty(hidden_size, hidden_size)
         self.bias_ih = empty(hidden_size) if bias else None
         self.bias_hh = empty(hidden_size) if bias else None
-        fill_from_fixed_streams(self)
+        fill_first_weights(self)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         """Return the state after a step, (B, H) or (H,).
@@ -209,7 +209,7 @@ class RNNCell(nn.Module):
         self._check("input", input, (*batch, self.input_size))
         if hx is None:
             hx = input.new_zeros(*batch, self.hidden_size)
-        self._check("hx", hx, (*batch, self.hidden_size))
+        check_states(("hx",), (hx,), (*batch, self.hidden_size), input)
         x, state = input.reshape(1, 1, -1, self.input_size), hx.reshape(1, -1, self.hidden_size)
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         runs = (None if weight is None else weight.unsqueeze(0) for weight in weights)

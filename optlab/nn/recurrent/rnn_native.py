@@ -70,7 +70,7 @@ def backward(
     wanted = [grad if want else None for grad, want in zip(made, needed, strict=True)]
     runs, steps, batch, units = states.shape
     grad_z, held = x.new_empty(steps * batch * units), x.new_empty(batch * units)
-    spare = x.new_empty(units * max(1, x.shape[-1]))
+    spare = x.new_empty(units * max(units, x.shape[-1]))
     given = (grad_states, x, initial, weight_ih, weight_hh, _as_int64(lengths), states)
     sizes = (runs, steps, batch, x.shape[-1], units, _KINDS[nonlinearity], int(reverse))
     _call("backward", sizes, given, [carried, wanted[0], *wanted[2:], grad_z, held, spare])

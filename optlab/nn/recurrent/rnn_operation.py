@@ -9,15 +9,15 @@ product over all steps and rows.
 Shapes: runs R, time T, batch B, inputs I, units H.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from optlab.config import ConfigError
 from optlab.nn.operation import Operation
 from optlab.nn.recurrent import rnn_native
+from optlab.nn.recurrent.checks import check_operands
 
 Nonlinearity = Literal["tanh", "relu", "identity"]
 
@@ -33,10 +33,10 @@ def _forward(
     nonlinearity: str,
     reverse: bool,
 ) -> tuple[Tensor, Tensor]:
-    floats = (x, initial, weight_ih, weight_hh, bias_ih, bias_hh)
-    _check_shapes(*floats, lengths)
-    kernel = rnn_native.forward if rnn_native.serves(*floats) else _eager_forward
-    states = kernel(*floats, lengths, nonlinearity, reverse)
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    check_operands(x, {"initial": initial}, *weights, lengths)
+    rest = (lengths, nonlinearity, reverse)
+    states = _run(rnn_native.forward, _eager_forward, (x, initial, *weights), *rest)
     return states, states[:, 0 if reverse else -1].clone(memory_format=torch.contiguous_format)
 
 
@@ -51,21 +51,30 @@ def _backward(
     bias_hh: Tensor | None,
     lengths: Tensor | None,
     states: Tensor,
-    last: Tensor,
     nonlinearity: str,
     reverse: bool,
     needed: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     floats = (grad_states, grad_last, x, initial, weight_ih, weight_hh)
-    kernel = rnn_native.backward if rnn_native.serves(*floats) else _eager_backward
     wanted = [*needed[:4], needed[4] or needed[5]]
-    found = kernel(*floats, lengths, states, nonlinearity, reverse, wanted)
+    rest = (lengths, states, nonlinearity, reverse, wanted)
+    found = _run(rnn_native.backward, _eager_backward, floats, *rest)
     bias = found.pop()
     biases = [bias if needed[4] else None, bias.clone() if needed[5] and bias is not None else None]
     dx, dh, dw_ih, dw_hh, db_ih, db_hh = (
         states.new_empty(0) if grad is None else grad for grad in (*found, *biases)
     )
     return dx, dh, dw_ih, dw_hh, db_ih, db_hh, states.new_empty(0)
+
+
+def _run(
+    native: Callable[..., Any], eager: Callable[..., Any], floats: Sequence[Any], *rest: Any
+) -> Any:
+    """Call the kernel that can take these tensors; autocasting would lower its precision."""
+    if rnn_native.serves(*floats):
+        return native(*floats, *rest)
+    with torch.autocast(next(t for t in floats if t is not None).device.type, enabled=False):
+        return eager(*floats, *rest)
 
 
 def _eager_forward(
@@ -148,6 +157,8 @@ def _shapes(
     nonlinearity: str,
     reverse: bool,
 ) -> tuple[Tensor, Tensor]:
+    weights = (weight_ih, weight_hh, bias_ih, bias_hh)
+    check_operands(x, {"initial": initial}, *weights, lengths)
     return x.new_empty(*x.shape[:3], weight_hh.shape[-1]), x.new_empty(initial.shape)
 
 
@@ -169,32 +180,6 @@ def _reference(
         state = new if lengths is None else torch.where(_goes_on(lengths, t), new, state)
         states[t] = state
     return torch.stack([states[t] for t in sorted(states)], 1), state
-
-
-def _check_shapes(
-    x: Tensor,
-    initial: Tensor,
-    weight_ih: Tensor,
-    weight_hh: Tensor,
-    bias_ih: Tensor | None,
-    bias_hh: Tensor | None,
-    lengths: Tensor | None,
-) -> None:
-    """Refuse tensors that do not fit each other, before C reads past their ends."""
-    if x.ndim != 4 or x.shape[1] == 0:
-        raise ConfigError(f"x must be of shape (R, T, B, I) with T > 0, got {tuple(x.shape)}")
-    (runs, _, batch, inputs), units = x.shape, weight_hh.shape[-1]
-    for name, tensor, *wanted in (
-        ("initial", initial, batch, units),
-        ("weight_ih", weight_ih, units, inputs),
-        ("weight_hh", weight_hh, units, units),
-        ("bias_ih", bias_ih, units),
-        ("bias_hh", bias_hh, units),
-        ("lengths", lengths, batch),
-    ):
-        if tensor is not None and tensor.shape != (runs, *wanted):
-            shape = tuple(tensor.shape)
-            raise ConfigError(f"{name} must be of shape {(runs, *wanted)} here, got {shape}")
 
 
 def _input_share(
@@ -250,4 +235,6 @@ _SLOPE: dict[str, Callable[[Tensor], Tensor]] = {
 #: (x (R, T, B, I), initial (R, B, H), weight_ih (R, H, I), weight_hh (R, H, H), bias_ih and bias_hh
 #: (R, H) or None, lengths (R, B) or None, nonlinearity, reverse) -> (states (R, T, B, H), last
 #: state (R, B, H)). A sequence keeps its state where it has no step.
-recur = Operation("rnn", _forward, _backward, _shapes, _reference, num_tensors=7, num_outputs=2)
+recur = Operation(
+    "rnn", _forward, _backward, _shapes, _reference, num_tensors=7, num_outputs=2, unread=(1,)
+)

@@ -7,8 +7,6 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from optlab.config import ConfigError
-
 
 def padding(lengths: Tensor, steps: int) -> Tensor:
     """Return which steps lie past the end of their sequence.
@@ -24,34 +22,14 @@ def padding(lengths: Tensor, steps: int) -> Tensor:
     return (times.unsqueeze(1) >= lengths).unsqueeze(2)
 
 
-def check_lengths(lengths: Tensor, steps: int, batch: int) -> None:
-    """Refuse lengths that do not fit a padded input of ``steps`` steps and ``batch`` sequences.
-
-    Values are looked at where that stops nothing: on the CPU, outside of compilers and transforms.
-
-    Raises:
-        ConfigError: For another shape or dtype, and for lengths outside [0, T].
-    """
-    if lengths.shape != (batch,) or lengths.is_floating_point() or lengths.is_complex():
-        raise ConfigError(
-            f"lengths must be ({batch},) integers, one per sequence of the batch, got shape "
-            f"{tuple(lengths.shape)} of {lengths.dtype}"
-        )
-    hidden = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    if hidden or lengths.device.type != "cpu" or batch == 0:
-        return
-    low, high = int(lengths.min()), int(lengths.max())
-    if low < 0 or high > steps:
-        raise ConfigError(f"lengths must be in [0, {steps}], got values from {low} to {high}")
-
-
 def unpack(packed: PackedSequence) -> tuple[Tensor, Tensor]:
     """Return a packed batch as (padded (T, B, F), lengths (B,)), in the order of the packing."""
     sizes = packed.batch_sizes
     batch = int(sizes[0])
     places = _places(sizes, packed.data.device)
     flat = packed.data.new_zeros(len(sizes) * batch, *packed.data.shape[1:])
-    lengths = (sizes.unsqueeze(0) > torch.arange(batch).unsqueeze(1)).sum(1)
+    slots = torch.arange(batch, device=sizes.device)
+    lengths = (sizes.unsqueeze(0) > slots.unsqueeze(1)).sum(1)
     flat = flat.index_copy(0, places, packed.data)
     return flat.view(len(sizes), batch, *flat.shape[1:]), lengths.to(flat.device)
 
@@ -65,6 +43,6 @@ def pack_like(padded: Tensor, packed: PackedSequence) -> PackedSequence:
 
 def _places(sizes: Tensor, device: torch.device) -> Tensor:
     """Return where the rows of packed data lie in a padded batch laid flat, (T * B,)."""
-    slots = torch.arange(int(sizes[0]))
+    slots = torch.arange(int(sizes[0]), device=sizes.device)
     present = slots < sizes.unsqueeze(1)
     return present.flatten().nonzero().squeeze(1).to(device)

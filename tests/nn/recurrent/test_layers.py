@@ -259,6 +259,86 @@ def test_input_of_another_dtype_is_refused(ours):
 
 
 @KINDS
+def test_input_on_another_device_is_refused(ours):
+    with pytest.raises(ConfigError, match="parameters' device cpu, got meta"):
+        ours(3, 5)(torch.zeros(4, 2, 3, device="meta"))
+
+
+@KINDS
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
+def test_parameters_that_are_no_floats_are_refused(ours, dtype):
+    with pytest.raises(ConfigError, match=f"dtype must be one of .*float16, got {dtype}"):
+        ours(3, 5, dtype=dtype)
+
+
+@KINDS
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_a_weight_that_was_replaced_by_one_of_another_shape_is_refused(ours, device):
+    """C would read past its end, and a compiler would be told another shape."""
+    module = ours(3, 5, device=device)
+    module.weight_hh_l0 = nn.Parameter(torch.zeros(7, 5, device=device))
+    rows = 5 * len(module.gates)
+    with pytest.raises(ConfigError, match=rf"\(1, {rows}, 5\) here, got \(1, 7, 5\)"):
+        module(torch.zeros(4, 2, 3, device=device))
+
+
+@KINDS
+def test_a_bias_that_was_taken_away_counts_as_zero(ours):
+    one, both = pair(ours)[0], pair(ours)[0]
+    one.bias_hh_l0 = None
+    both.bias_hh_l0.data.zero_()
+    torch.testing.assert_close(one(numbers(4, 2, 3)), both(numbers(4, 2, 3)))
+
+
+@KINDS
+def test_final_states_may_be_written_over_before_the_gradient(ours):
+    own, other = pair(ours)
+    found = []
+    for module in (own, other):
+        output, finals = module(numbers(4, 6, 3))
+        for state in states(finals):
+            state.mul_(2)
+        found.append(torch.autograd.grad(total(output, finals), list(module.parameters())))
+    torch.testing.assert_close(*found)
+
+
+@KINDS
+def test_flatten_parameters_changes_nothing(ours):
+    """Code for torch's layers calls it."""
+    own, _ = pair(ours)
+    wanted = own(numbers(4, 6, 3))
+    own.flatten_parameters()
+    torch.testing.assert_close(own(numbers(4, 6, 3)), wanted, rtol=0, atol=0)
+
+
+@KINDS
+def test_packed_sequences_know_their_device_whatever_the_default(ours):
+    own, other = pair(ours)
+    packed = pack_padded_sequence(numbers(7, 2, 3), torch.tensor([7, 4]))
+    wanted = other(packed)
+    with torch.device("meta"):
+        output, finals = own(packed)
+    torch.testing.assert_close(output.data, wanted[0].data)
+    torch.testing.assert_close(finals, wanted[1])
+
+
+@KINDS
+@pytest.mark.parametrize(
+    ("make", "got"),
+    [
+        (lambda h: (h,), "tuple of 1"),
+        (lambda h: (h, h, h), "tuple of 3"),
+        (lambda h: (h, None), "tuple of 2"),
+        (lambda h: {"h0": h}, "dict"),
+    ],
+)
+def test_states_of_another_kind_are_refused(ours, make, got):
+    form = r"the tuple \(h0, c0\) of tensors" if ours is LSTM else "one tensor"
+    with pytest.raises(ConfigError, match=f"hx must be {form}, got {got}"):
+        ours(3, 5)(torch.zeros(4, 2, 3), make(torch.zeros(1, 2, 5)))
+
+
+@KINDS
 def test_states_of_another_shape_are_refused(ours):
     wrong = torch.zeros(1, 3, 5)
     with pytest.raises(ConfigError, match=r"h0 must be \(1, 2, 5\) .* got \(1, 3, 5\)"):
@@ -272,6 +352,8 @@ def test_states_of_another_shape_are_refused(ours):
         (torch.tensor([4, 5]), r"lengths must be in \[0, 4\], got values from 4 to 5"),
         (torch.tensor([4]), r"lengths must be \(2,\) integers"),
         (torch.tensor([4.0, 3.0]), r"lengths must be \(2,\) integers"),
+        (torch.tensor([True, False]), r"lengths must be \(2,\) integers"),
+        ([4, 3], r"lengths must be a tensor, got list of 2; wrap it: torch.tensor\(lengths\)"),
     ],
 )
 def test_lengths_that_do_not_fit_are_refused(ours, lengths, message):

@@ -7,7 +7,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from optlab.config import ConfigError
 from optlab.init import initialize, xavier_normal_
-from optlab.nn.recurrent import LSTM, LSTMCell
+from optlab.nn.recurrent import LSTM, LSTMCell, lstm
 
 OPEN, SHUT = 1000.0, -1000.0  # sigmoid of these is exactly 1 and 0
 
@@ -114,6 +114,29 @@ def test_forget_bias_without_a_bias_is_refused(make):
         make(3, 5, bias=False, forget_bias=1.0)
 
 
+@pytest.mark.parametrize("make", [lambda h: h, lambda h: torch.stack([h, h])])
+def test_a_lone_tensor_in_place_of_both_states_is_refused(make):
+    message = r"hx must be the tuple \(h0, c0\) of tensors, got one tensor"
+    with pytest.raises(ConfigError, match=message):
+        LSTM(3, 5)(torch.zeros(4, 2, 3), make(torch.zeros(1, 2, 5)))
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_gates_are_kept_only_where_a_gradient_may_be_asked_for(monkeypatch, gradients):
+    kept = []
+
+    def watched(*arguments):
+        results = torch.ops.optlab.lstm(*arguments)
+        kept.extend(results[3:])
+        return results[:3]
+
+    monkeypatch.setattr(lstm, "lstm_direction", watched)
+    with torch.set_grad_enabled(gradients):
+        LSTM(3, 5)(torch.zeros(4, 2, 3))
+    sizes = [4 * 2 * 4 * 5, 4 * 2 * 5] if gradients else [0, 0]
+    assert [tensor.numel() for tensor in kept] == sizes
+
+
 def test_projections_are_refused():
     with pytest.raises(ConfigError, match="proj_size must be 0, got 2"):
         LSTM(3, 5, proj_size=2)
@@ -218,6 +241,8 @@ def test_cell_in_a_loop_equals_the_layer():
         (torch.zeros(6, 2, 3), None, r"input must be \(6, 3\).*got \(6, 2, 3\)"),
         (torch.zeros(2, 3).double(), None, "got .* of torch.float64"),
         (torch.zeros(2, 3), (torch.zeros(2, 5), torch.zeros(1, 5)), r"c must be \(2, 5\)"),
+        (torch.zeros(2, 3), torch.zeros(2, 2, 5), r"hx must be the tuple \(h, c\) of tensors"),
+        (torch.zeros(2, 3, device="meta"), None, "on meta as x is, got torch.float32 on cpu"),
     ],
 )
 def test_cell_refuses_what_does_not_fit(x, states, message):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from optlab.config import ConfigError
 from optlab.nn.native import library
 from optlab.nn.recurrent import LSTM, lstm_operation
 from optlab.nn.recurrent.lstm_operation import lstm_direction
@@ -55,6 +56,7 @@ SIZES = [
     {"steps": 5, "batch": 7, "inputs": 3, "hidden": 6},
     {"steps": 3, "batch": 70, "inputs": 28, "hidden": 128},  # long sums, whole vectors
     {"steps": 300, "batch": 1, "inputs": 1, "hidden": 17},  # more steps than fit in a chunk
+    {"steps": 3, "batch": 260, "inputs": 2, "hidden": 70},  # a chunk of one step, many vectors
     {"steps": 1, "batch": 2, "inputs": 130, "hidden": 33},
     {"runs": 3, "steps": 4, "batch": 13, "inputs": 70, "hidden": 48, "bias": False},
 ]
@@ -89,6 +91,17 @@ def test_single_precision_differs_from_double_by_its_roundings(kernel):
         assert relative(own, other) < 3e-6
 
 
+@pytest.mark.parametrize("kernel", ["c"], indirect=True)
+def test_sums_over_many_steps_are_as_exact_as_over_few(kernel):
+    tensors = arguments(steps=200, batch=300, inputs=2, hidden=5)
+    tensors[0] += 1
+    tensors[3:] = [t * 0.3 for t in tensors[3:]]
+    found = results([t.float() for t in tensors])
+    for own, other in zip(found[6:], results(tensors)[6:], strict=True):
+        # One running sum over 60,000 rows would be off by 5e-6.
+        assert relative(own, other) < 2e-6
+
+
 @KERNELS
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_computed_in_single(kernel, dtype):
@@ -107,6 +120,62 @@ def test_autocasting_lowers_no_precision(kernel):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = results(tensors)
     torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+@KERNELS
+@pytest.mark.parametrize("bias", [(0,), (1,)])
+def test_one_bias_alone(kernel, bias):
+    tensors = arguments()
+    both = [tensors[5 + i] if i in bias else torch.zeros_like(tensors[5]) for i in (0, 1)]
+    given = [tensors[5 + i] if i in bias else None for i in (0, 1)]
+    found, wanted = results([*tensors[:5], *given]), results([*tensors[:5], *both])
+    del wanted[8 + (1 - bias[0])]
+    torch.testing.assert_close(found, wanted)
+
+
+@KERNELS
+@pytest.mark.parametrize("wanted", [[True] * 7, [False] * 6 + [True], [False] * 7])
+def test_what_a_compiler_is_told_is_what_the_kernels_return(kernel, wanted):
+    """Shapes, strides, and that no tensor is returned twice or given back."""
+    given, checks = (
+        (*arguments(3), torch.tensor([[4, 3, 1]] * 3)),
+        ("test_schema", "test_faketensor"),
+    )
+    operators = torch.ops.optlab
+    for keep in (True, False):
+        torch.library.opcheck(operators.lstm.default, (*given, False, keep), test_utils=checks)
+    h, h_n, _, *kept = operators.lstm(*given, False, True)
+    backward = (h, None, h_n, *given, h, *kept, False, True, [*wanted, False])
+    torch.library.opcheck(operators.lstm_backward.default, backward, test_utils=checks)
+
+
+@pytest.mark.parametrize(
+    ("place", "shape", "message"),
+    [
+        (0, (2, 0, 3, 2), r"\(R, T, B, I\) with T > 0, got \(2, 0, 3, 2\)"),
+        (2, (2, 1, 5), r"c0 must be of shape \(2, 3, 5\) here, got \(2, 1, 5\)"),
+        (3, (2, 20, 3), r"weight_ih must be of shape \(2, 20, 2\) here, got \(2, 20, 3\)"),
+        (4, (2, 5, 5), r"weight_hh must be of shape \(2, 20, 5\) here, got \(2, 5, 5\)"),
+        (6, (1, 20), r"bias_hh must be of shape \(2, 20\) here, got \(1, 20\)"),
+        (7, (2, 4), r"lengths must be of shape \(2, 3\) here, got \(2, 4\)"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(place, shape, message):
+    tensors = [*arguments(2), None]
+    tensors[place] = torch.zeros(shape, dtype=torch.float64)
+    with pytest.raises(ConfigError, match=message):
+        lstm_direction(*tensors, False, True)
+
+
+def test_other_types_are_refused():
+    tensors = arguments()
+    with pytest.raises(ConfigError, match=r"x must be one of .* got torch.complex128"):
+        lstm_direction(*(t.to(torch.complex128) for t in tensors), None, False, True)
+    with pytest.raises(ConfigError, match=r"lengths must be integers, got torch.bool"):
+        lstm_direction(*tensors, torch.ones(1, 3, dtype=torch.bool), False, True)
+    tensors[4] = tensors[4].float()
+    with pytest.raises(ConfigError, match=r"weight_hh must be torch.float64 .* got torch.float32"):
+        lstm_direction(*tensors, None, False, True)
 
 
 @KERNELS

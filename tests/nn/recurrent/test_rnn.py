@@ -267,6 +267,11 @@ def test_cell_refuses_what_does_not_fit(shapes, message):
         RNNCell(3, 5)(*(torch.zeros(shape) for shape in shapes))
 
 
+def test_cell_refuses_a_tuple_of_states():
+    with pytest.raises(ConfigError, match="hx must be one tensor, got tuple of 1"):
+        RNNCell(3, 5)(torch.zeros(6, 3), (torch.zeros(6, 5),))
+
+
 def test_cell_refuses_another_dtype():
     with pytest.raises(ConfigError, match=r"got \(6, 3\) of torch.float64"):
         RNNCell(3, 5)(torch.zeros(6, 3, dtype=torch.float64))

@@ -81,6 +81,37 @@ def test_numbers_of_a_run_do_not_depend_on_how_many_there_are(dtype, units):
 
 
 @needs_compiler
+@pytest.mark.parametrize(("dtype", "units"), [(torch.float32, 5), (torch.float64, 16)])
+def test_where_in_memory_a_run_begins_changes_no_bit(dtype, units):
+    tensors = [t.detach() for t in arguments(1, steps=7, batch=64, units=units, dtype=dtype)]
+    moved = [t.new_empty(t.numel() + 1)[1:].view(t.shape).copy_(t) for t in tensors]
+    wanted = answers(tensors, None, "tanh", False)
+    for one, other in zip(answers(moved, None, "tanh", False), wanted, strict=True):
+        assert torch.equal(one, other)
+
+
+@needs_compiler
+def test_sums_over_many_steps_are_as_exact_as_over_few():
+    tensors = arguments(1, steps=20000, batch=3, inputs=2, units=5)
+    tensors = [tensors[0] + 1, *(t * 0.3 for t in tensors[1:])]
+    single = answers([t.float() for t in tensors], None, "tanh", False)
+    for own, other in zip(single[4:], answers(tensors, None, "tanh", False)[4:], strict=True):
+        # One running sum over 60,000 rows would be off by 4e-6.
+        assert float((own - other).abs().max() / other.abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("native", [pytest.param(True, marks=needs_compiler), False])
+def test_autocasting_lowers_no_precision(monkeypatch, native):
+    if not native:
+        monkeypatch.setattr(rnn_native, "serves", lambda *_: False)
+    tensors = arguments(dtype=torch.float32)
+    wanted = answers(tensors, None, "tanh", False)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = answers(tensors, None, "tanh", False)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=0)
+
+
+@needs_compiler
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_tanh_is_exact_near_zero_and_far_away(dtype):
     """Within two units of the last place; NaN and infinity as in torch."""
@@ -124,7 +155,7 @@ def test_what_a_compiler_is_told_is_what_the_kernels_return(monkeypatch, native,
     torch.library.opcheck(operators.rnn.default, (*given, "tanh", False), test_utils=checks)
     results = operators.rnn(*given, "tanh", False)
     needed = [wanted] * 6 + [False]
-    backward = (results[0], None, *given, *results, "tanh", False, needed)
+    backward = (results[0], None, *given, results[0], "tanh", False, needed)
     torch.library.opcheck(operators.rnn_backward.default, backward, test_utils=checks)
 
 
