@@ -85,7 +85,8 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, out_features)."""
         images = x.reshape(x.shape[0], *self.image)
-        return self.output.forward(self.pool.forward(self.stages(self.stem(images))))
+        scores: Tensor = self.output(self.pool(self.stages(self.stem(images))))
+        return scores
 
 
 class Block(nn.Module):

@@ -82,7 +82,8 @@ class SmallCNN(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the scores, shape (B, out_features)."""
         found = self.features(x.reshape(x.shape[0], *self.image)).flatten(1)
-        return self.dense.forward(found if self.dropout is None else self.dropout(found))
+        scores: Tensor = self.dense(found if self.dropout is None else self.dropout(found))
+        return scores
 
 
 @models.register("small_cnn")

@@ -41,7 +41,7 @@ def convolve(
         groups: G.
     """
     numbers = (stride, padding, dilation, groups)
-    if is_alone(x):
+    if is_alone(x, weight, bias):
         return _lone(x, weight, bias, *numbers)[0]
     (y,) = conv2d(x.unsqueeze(0), weight.unsqueeze(0), _one(bias), *numbers)
     return y.squeeze(0)
@@ -87,7 +87,6 @@ def _backward(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    y: Tensor,
     stride: Sequence[int],
     padding: Sequence[int],
     dilation: Sequence[int],
@@ -187,7 +186,7 @@ def _one(tensor: Tensor | None) -> Tensor | None:
 
 def _lone_forward(x: Tensor, weight: Tensor, bias: Tensor | None, *numbers: Any) -> tuple[Tensor]:
     (y,) = _forward(x.unsqueeze(0), weight.unsqueeze(0), _one(bias), *numbers)
-    return (y.squeeze(0),)
+    return (y.squeeze_(0),)
 
 
 def _lone_backward(
@@ -206,6 +205,6 @@ _CONTIGUOUS = torch.contiguous_format
 
 #: ``conv2d(x, weight, bias, stride, padding, dilation, groups)`` gives (y,); padding is
 #: [top, bottom, left, right].
-conv2d = Operation("conv2d", _forward, _backward, _shapes, _reference, num_tensors=3)
+conv2d = Operation("conv2d", _forward, _backward, _shapes, _reference, num_tensors=3, unread=(0,))
 
 _lone = lone(_lone_forward, _lone_backward, _lone_plain, num_tensors=3)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from optlab.compiler import NoCompiler
 from optlab.nn.native import address, library, suffix_for
+from optlab.nn.windows import check_memory
 
 _Sizes = ctypes.c_int64 * 17
 
@@ -26,7 +27,7 @@ class Kernel:
         self._grad_x, self._grad_weight = find("conv2d_grad_x"), find("conv2d_grad_weight")
         for function in (self._grad_x, self._grad_weight, self._forward):
             function.argtypes = [_Sizes, *[ctypes.c_void_p] * 3, ctypes.c_int]
-            function.restype = None
+            function.restype = ctypes.c_int
         self._forward.argtypes = [_Sizes, *[ctypes.c_void_p] * 4, ctypes.c_int]
 
     def forward(
@@ -44,9 +45,9 @@ class Kernel:
         sizes = _sizes(x.shape, weight.shape, y.shape, stride, padding, dilation, groups)
         x, weight = x.contiguous(), weight.contiguous()
         bias = None if bias is None else bias.contiguous()
-        self._forward(
-            sizes, address(x), address(weight), address(bias), address(y), torch.get_num_threads()
-        )
+        pixels, filters, shifts, to = x.data_ptr(), weight.data_ptr(), address(bias), y.data_ptr()
+        threads = torch.get_num_threads()
+        check_memory(self._forward(sizes, pixels, filters, shifts, to, threads))
 
     def backward(
         self,
@@ -63,15 +64,17 @@ class Kernel:
         """Return the gradients of ``x`` and ``weight``, where they are needed."""
         sizes = _sizes(x.shape, weight.shape, grad.shape, stride, padding, dilation, groups)
         grad, threads = grad.contiguous(), torch.get_num_threads()
-        grad_x = grad_weight = None
+        slopes, grad_x, grad_weight = grad.data_ptr(), None, None
         if needs_x:
             grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
             weight = weight.contiguous()
-            self._grad_x(sizes, address(grad), address(weight), address(grad_x), threads)
+            filters, to = weight.data_ptr(), grad_x.data_ptr()
+            check_memory(self._grad_x(sizes, slopes, filters, to, threads))
         if needs_weight:
             grad_weight = torch.empty_like(weight, memory_format=torch.contiguous_format)
             x = x.contiguous()
-            self._grad_weight(sizes, address(grad), address(x), address(grad_weight), threads)
+            pixels, to = x.data_ptr(), grad_weight.data_ptr()
+            check_memory(self._grad_weight(sizes, slopes, pixels, to, threads))
         return grad_x, grad_weight
 
 

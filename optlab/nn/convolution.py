@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from optlab.config import ConfigError
 from optlab.init import uniform_fan_in_
 from optlab.nn.conv_operation import convolve
-from optlab.nn.windows import Pair, output_size, pair
+from optlab.nn.lone import parameter_of
+from optlab.nn.windows import Pair, check_pixels, output_size, pair
 
 
 class Conv2d(nn.Module):
@@ -39,7 +40,7 @@ class Conv2d(nn.Module):
 
     Raises:
         ConfigError: For an option out of range, channels that ``groups`` does not divide, or an
-            input of another shape, type or device than the layer takes.
+            input or a replaced parameter of another shape, type or device than the layer takes.
     """
 
     bias: nn.Parameter | None
@@ -71,6 +72,7 @@ class Conv2d(nn.Module):
         self.padding = padding if isinstance(padding, str) else pair(padding, "padding", low=0)
         self._sides = self._padded_sides()
         dtype = dtype or torch.get_default_dtype()
+        _check_dtype(dtype, "dtype")
         weight = torch.empty(
             out_channels, in_channels // groups, *self.kernel_size, dtype=torch.float32
         )
@@ -81,10 +83,12 @@ class Conv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the filtered images, shape (B, out_channels, P, Q)."""
-        self._check_input(x)
+        weight, bias = parameter_of(self, "weight"), parameter_of(self, "bias")
+        assert weight is not None
+        self._check_parameters(weight, bias)
+        self._check_input(x, weight)
         images = x if x.ndim == 4 else x.unsqueeze(0)
-        numbers = (self.stride, self._sides, self.dilation, self.groups)
-        y = convolve(images, self.weight, self.bias, *numbers)
+        y = convolve(images, weight, bias, self.stride, self._sides, self.dilation, self.groups)
         return y if x.ndim == 4 else y.squeeze(0)
 
     def _check_channels(self) -> None:
@@ -113,8 +117,23 @@ class Conv2d(nn.Module):
         high, wide = (d * (k - 1) for k, d in zip(self.kernel_size, self.dilation, strict=True))
         return high // 2, high - high // 2, wide // 2, wide - wide // 2
 
-    def _check_input(self, x: Tensor) -> None:
-        weight = self.weight
+    def _check_parameters(self, weight: Tensor, bias: Tensor | None) -> None:
+        """Refuse what somebody put in place of the parameters, where it does not fit."""
+        wanted = (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        if weight.shape != wanted:
+            raise ConfigError(f"Conv2d takes a weight of shape {wanted}, got {tuple(weight.shape)}")
+        _check_dtype(weight.dtype, "weight")
+        if bias is None:
+            return
+        if bias.shape != wanted[:1]:
+            raise ConfigError(f"Conv2d takes a bias of shape {wanted[:1]}, got {tuple(bias.shape)}")
+        if bias.dtype != weight.dtype or bias.device != weight.device:
+            raise ConfigError(
+                f"Conv2d takes a bias of its weight's type, {weight.dtype} on {weight.device}, got "
+                f"{bias.dtype} on {bias.device}; convert one of them with .to()"
+            )
+
+    def _check_input(self, x: Tensor, weight: Tensor) -> None:
         if x.ndim not in (3, 4) or x.shape[-3] != self.in_channels:
             wanted = f"(B, {self.in_channels}, H, W) or ({self.in_channels}, H, W)"
             raise ConfigError(f"Conv2d takes x of shape {wanted}, got {tuple(x.shape)}")
@@ -123,6 +142,7 @@ class Conv2d(nn.Module):
                 f"Conv2d takes x of its own type, {weight.dtype} on {weight.device}, got "
                 f"{x.dtype} on {x.device}; convert one of them with .to()"
             )
+        check_pixels("Conv2d", x)
         high, wide = self._sides[0] + self._sides[1], self._sides[2] + self._sides[3]
         for axis, padding, kernel, stride, dilation in zip(
             (-2, -1), (high, wide), self.kernel_size, self.stride, self.dilation, strict=True
@@ -140,3 +160,8 @@ class Conv2d(nn.Module):
             f"stride={self.stride}, padding={self.padding}, dilation={self.dilation}, "
             f"groups={self.groups}, bias={self.bias is not None}"
         )
+
+
+def _check_dtype(dtype: torch.dtype, name: str) -> None:
+    if not dtype.is_floating_point:
+        raise ConfigError(f"Conv2d takes a {name} of real floating-point numbers, got {dtype}")

@@ -84,7 +84,6 @@ def _backward(
     x: Tensor,
     key: Tensor,
     count: Tensor,
-    y: Tensor,
     rate: float,
     needed: list[bool],
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,4 +114,4 @@ def _lone_plain(x: Tensor, key: Tensor, count: Tensor, rate: float) -> Tensor:
 
 
 _lone = lone(_lone_forward, _lone_backward, _lone_plain, num_tensors=3)
-_operation = Operation("dropout", _forward, _backward, _shapes, _plain, num_tensors=3)
+_operation = Operation("dropout", _forward, _backward, _shapes, _plain, num_tensors=3, unread=(0,))

@@ -10,18 +10,40 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 Tensors = tuple[Tensor, ...]
 
+# Asked at each call of a layer, and found quicker here than through their modules.
+_transforms_active = torch._C._are_functorch_transforms_active
+_num_modes = torch._C._len_torch_dispatch_stack
+_is_legacy_batch = torch._C._functorch.is_legacy_batchedtensor
 
-def is_alone(x: Tensor) -> bool:
-    """Return whether nothing but autograd looks at what is done to ``x``."""
+
+def is_alone(x: Tensor, *others: Tensor | None) -> bool:
+    """Return whether nothing but autograd looks at what is done to ``x`` and others.
+
+    They must hold their numbers as they are; a negative view holds them with the other sign.
+
+    Args:
+        x: What a layer is called with.
+        others: What it is computed with, parameters most often (which are no such views).
+    """
     return not (
         torch.compiler.is_compiling()
-        or torch._C._are_functorch_transforms_active()
-        or torch._C._len_torch_dispatch_stack()
+        or _transforms_active()
+        or _num_modes()
+        or forward_ad._current_level >= 0
         or (type(x) is not Tensor and type(x) is not nn.Parameter)
+        or x.is_neg()
+        or (others and not all(map(is_plain, others)))
     )
+
+
+def is_plain(tensor: Tensor | None) -> bool:
+    """Return whether a tensor that is none of a layer's own is one of numbers as they are."""
+    kind = type(tensor)
+    return kind is nn.Parameter or tensor is None or (kind is Tensor and not tensor.is_neg())
 
 
 def parameter_of(module: nn.Module, name: str) -> Tensor | None:
@@ -44,13 +66,32 @@ def lone(
 
     Args:
         forward: ``(*tensors, *numbers) -> (result, *kept)``; kernels, on tensors as the layer has
-            them. What is kept has no gradient.
+            them. What is kept has no gradient. No output is a view: autograd lets nobody write to a
+            view that a function of its own returns.
         backward: ``(grad, *tensors, *kept, *numbers, needed) -> gradients``, None where a gradient
             does not exist or is not needed.
         plain: ``(*tensors, *numbers) -> result`` in differentiable operations, for derivatives
             beyond the first and for many at once.
         num_tensors: How many of the arguments are tensors (or None); they come first.
     """
+    function = _function_of(forward, backward, plain, num_tensors)
+
+    def call(*arguments: Any) -> Tensors:
+        if not torch.is_grad_enabled():
+            return forward(*arguments)
+        outputs: Tensors = function.apply(*arguments)
+        return outputs
+
+    return call
+
+
+def _function_of(
+    forward: Callable[..., Tensors],
+    backward: Callable[..., tuple[Tensor | None, ...]],
+    plain: Callable[..., Tensor],
+    num_tensors: int,
+) -> Any:
+    """Return the autograd function of `lone`."""
 
     class Lone(torch.autograd.Function):
         @staticmethod
@@ -71,22 +112,18 @@ def lone(
             if torch.is_grad_enabled() or _is_batched(grad):
                 found = _pulled_back(plain, grad, saved[:num_tensors], ctx.numbers, needed)
             else:
+                # Neither negated nor zeros that are nowhere.
+                grad = grad.clone() if grad.is_neg() or grad._is_zerotensor() else grad
                 found = backward(grad, *saved, *ctx.numbers, needed)
             return (*found, *nothing)
 
-    def call(*arguments: Any) -> Tensors:
-        if not torch.is_grad_enabled():
-            return forward(*arguments)
-        outputs: Tensors = Lone.apply(*arguments)
-        return outputs
-
-    return call
+    return Lone
 
 
 def _is_batched(grad: Tensor) -> bool:
     """Return whether ``grad`` stands for many gradients, as in a vectorized Jacobian."""
-    legacy: bool = torch._C._functorch.is_legacy_batchedtensor(grad)
-    return legacy or torch._C._are_functorch_transforms_active()
+    legacy: bool = _is_legacy_batch(grad)
+    return legacy or _transforms_active()
 
 
 def _pulled_back(

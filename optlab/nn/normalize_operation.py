@@ -44,7 +44,6 @@ def _backward(
     bias: Tensor | None,
     mean: Tensor | None,
     variance: Tensor | None,
-    y: Tensor,
     moments: Tensor,
     eps: float,
     sigma: bool,
@@ -94,4 +93,5 @@ operation = Operation(
     normalize_eager.reference,
     num_tensors=5,
     num_outputs=2,
+    unread=(0,),
 )

@@ -116,7 +116,6 @@ def _backward(
     x: Tensor,
     weight: Tensor | None,
     bias: Tensor | None,
-    y: Tensor,
     moments: Tensor,
     eps: float,
     needed: list[bool],
@@ -171,4 +170,6 @@ def _reference(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     return (y.to(x.dtype),)
 
 
-_operation = Operation("layer_norm", _forward, _backward, _shapes, _reference, num_tensors=3)
+_operation = Operation(
+    "layer_norm", _forward, _backward, _shapes, _reference, num_tensors=3, unread=(0,)
+)

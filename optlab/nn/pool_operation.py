@@ -14,8 +14,15 @@ from torch import Tensor
 from optlab.compiler import NoCompiler
 from optlab.nn.lone import is_alone, lone
 from optlab.nn.native import address, library, suffix_for
+from optlab.nn.normalize_eager import wide
 from optlab.nn.operation import Operation, Tensors
-from optlab.nn.windows import empty_images, gathered, output_size, seen_by_place
+from optlab.nn.windows import (
+    check_memory,
+    empty_images,
+    gathered,
+    output_size,
+    seen_by_place,
+)
 
 _Sizes = ctypes.c_int64 * 11
 
@@ -45,14 +52,15 @@ def _max_forward(
     result = _contiguous(y)
     sizes = _sizes(x, y, size, stride, padding)
     x = x.contiguous()
-    kernel(sizes, address(x), address(result), address(places), torch.get_num_threads())
+    check_memory(
+        kernel(sizes, address(x), address(result), address(places), torch.get_num_threads())
+    )
     return (result if result is y else y.copy_(result)), places
 
 
 def _max_backward(
     grad: Tensor,
     x: Tensor,
-    y: Tensor,
     places: Tensor,
     size: Sequence[int],
     stride: Sequence[int],
@@ -65,7 +73,9 @@ def _max_backward(
         return (gathered(values, x, size, stride, _both_sides(padding)),)
     grad, to = grad.contiguous(), _contiguous(x, fresh=True)
     sizes = _sizes(x, grad, size, stride, padding)
-    kernel(sizes, address(grad), address(places), address(to), torch.get_num_threads())
+    check_memory(
+        kernel(sizes, address(grad), address(places), address(to), torch.get_num_threads())
+    )
     return (to,)
 
 
@@ -111,14 +121,13 @@ def _avg_forward(
     result = _contiguous(y)
     sizes = _sizes(x, y, size, stride, padding)
     x = x.contiguous()
-    kernel(sizes, address(x), address(result), torch.get_num_threads())
+    check_memory(kernel(sizes, address(x), address(result), torch.get_num_threads()))
     return (result if result is y else y.copy_(result),)
 
 
 def _avg_backward(
     grad: Tensor,
     x: Tensor,
-    y: Tensor,
     size: Sequence[int],
     stride: Sequence[int],
     padding: Sequence[int],
@@ -126,20 +135,21 @@ def _avg_backward(
 ) -> tuple[Tensor]:
     kernel = kernel_for("avg_pool2d_grad", x, grad)
     if kernel is None:
-        share = grad / (size[0] * size[1])
+        share = grad.to(wide(grad.dtype)) / (size[0] * size[1])
         values = [share] * (size[0] * size[1])
-        return (gathered(values, x, size, stride, _both_sides(padding)),)
+        return (gathered(values, x, size, stride, _both_sides(padding)).to(grad.dtype),)
     grad, to = grad.contiguous(), _contiguous(x, fresh=True)
     sizes = _sizes(x, grad, size, stride, padding)
-    kernel(sizes, address(grad), address(to), torch.get_num_threads())
+    check_memory(kernel(sizes, address(grad), address(to), torch.get_num_threads()))
     return (to,)
 
 
 def _avg_reference(
     x: Tensor, size: Sequence[int], stride: Sequence[int], padding: Sequence[int]
 ) -> tuple[Tensor]:
-    seen = seen_by_place(x, size, stride, _both_sides(padding))
-    return (functools.reduce(torch.add, seen) / len(seen),)
+    # Half precision is summed in float32: a small number added to a large sum would be lost.
+    seen = seen_by_place(x.to(wide(x.dtype)), size, stride, _both_sides(padding))
+    return ((functools.reduce(torch.add, seen) / len(seen)).to(x.dtype),)
 
 
 def kernel_for(name: str, *tensors: Tensor) -> Any:
@@ -155,7 +165,7 @@ def _kernel(name: str, has_places: bool) -> Any:
         return None
     function = getattr(found, name)
     function.argtypes = [_Sizes, *[ctypes.c_void_p] * (2 + has_places), ctypes.c_int]
-    function.restype = None
+    function.restype = ctypes.c_int
     return function
 
 
@@ -187,15 +197,14 @@ def _operations(
     reference: Callable[..., Tensors],
 ) -> Callable[..., Tensor]:
     """Return the function of images (B, C, H, W) that these parts, made for stacks, make up."""
-    operation = Operation(name, forward, backward, shapes, reference, num_tensors=1)
+    operation = Operation(name, forward, backward, shapes, reference, num_tensors=1, unread=(0,))
 
     def lone_forward(x: Tensor, *numbers: Any) -> Tensors:
-        return tuple(part.squeeze(0) for part in forward(x.unsqueeze(0), *numbers))
+        return tuple(part.squeeze_(0) for part in forward(x.unsqueeze(0), *numbers))
 
     def lone_backward(grad: Tensor, x: Tensor, *kept: Any) -> Tensors:
-        images = x.unsqueeze(0)
         kept = tuple(part.unsqueeze(0) if isinstance(part, Tensor) else part for part in kept)
-        (slope,) = backward(grad.unsqueeze(0), images, images, *kept)
+        (slope,) = backward(grad.unsqueeze(0), x.unsqueeze(0), *kept)
         return (slope.squeeze(0),)
 
     def plain(x: Tensor, *numbers: Any) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from optlab.config import ConfigError
 from optlab.nn.pool_operation import avg_pool2d, max_pool2d
-from optlab.nn.windows import Pair, output_size, pair
+from optlab.nn.windows import Pair, check_pixels, output_size, pair
 
 #: A place in a window is a 16-bit number.
 _MOST_PIXELS = 2**15
@@ -69,6 +69,7 @@ class Pool2d(nn.Module, ABC):
             raise ConfigError(f"{name} takes x of shape {wanted}, got {tuple(x.shape)}")
         if not x.is_floating_point():
             raise ConfigError(f"{name} takes x of real numbers, got {x.dtype}; convert it first")
+        check_pixels(name, x)
         for axis, n, padding in zip((-2, -1), self.kernel_size, self.padding, strict=True):
             if output_size(x.shape[axis], n, 1, 2 * padding) < 1:
                 raise ConfigError(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from optlab.config import ConfigError
+from optlab.nn.normalize_eager import wide
 
 #: A number for both axes of an image, or one for its height and one for its width.
 Pair = int | tuple[int, int]
@@ -33,6 +34,16 @@ def output_size(length: int, window: int, stride: int, padding: int, dilation: i
     return (length + padding - dilation * (window - 1) - 1) // stride + 1
 
 
+def check_pixels(name: str, x: Tensor) -> None:
+    """Refuse images without pixels, padded or not.
+
+    Raises:
+        ConfigError: When H or W is 0.
+    """
+    if not (x.shape[-1] and x.shape[-2]):
+        raise ConfigError(f"{name} takes images of at least one pixel, got x of {tuple(x.shape)}")
+
+
 def is_channels_last(x: Tensor) -> bool:
     """Return whether images (R, B, C, H, W) lie in memory with their channels innermost."""
     return x.stride(2) == 1 and x.shape[2] > 1 and x.shape[3] * x.shape[4] > 1
@@ -42,8 +53,10 @@ def empty_images(like: Tensor, shape: Sequence[int]) -> Tensor:
     """Return images (R, B, C, H, W) of any content in the memory format of other images."""
     if not is_channels_last(like):
         return like.new_empty(shape)
-    runs, batch, channels, height, width = shape
-    return like.new_empty((runs, batch, height, width, channels)).permute(0, 1, 4, 2, 3)
+    _, batch, channels, height, width = shape
+    image = channels * height * width
+    # No view of another tensor: nobody may write to such a result of an autograd function.
+    return like.new_empty_strided(shape, (batch * image, image, 1, width * channels, channels))
 
 
 def seen_by_place(
@@ -82,7 +95,7 @@ def gathered(
 ) -> Tensor:
     """Return the sum for each pixel of images ``x`` of its values in all windows that see it.
 
-    This is what `seen_by_place` does to gradients.
+    This is what `seen_by_place` does to gradients. Half precision is summed in float32.
 
     Args:
         values: M N of them, (R, B, C, P, Q) each.
@@ -95,10 +108,21 @@ def gathered(
     top, bottom, left, right = padding
     height, width = x.shape[3:]
     padded = (*x.shape[:3], height + top + bottom, width + left + right)
-    sums = values[0].new_zeros(padded)
+    dtype = values[0].dtype
+    sums = values[0].new_zeros(padded, dtype=wide(dtype))
     for value, place in zip(values, _places(sums, size, stride, dilation), strict=True):
         sums[place] += value
-    return sums[..., top : top + height, left : left + width].contiguous()
+    return sums[..., top : top + height, left : left + width].to(dtype).contiguous()
+
+
+def check_memory(failed: int) -> None:
+    """Check what a C function returned.
+
+    Raises:
+        MemoryError: When it is not 0.
+    """
+    if failed:
+        raise MemoryError("no memory for what a convolution or a pooling keeps while it computes")
 
 
 def _places(

@@ -163,3 +163,12 @@ def test_depth_that_is_not_the_papers_is_refused(depth):
 def test_option_out_of_range_is_refused(options):
     with pytest.raises(ConfigError, match=rf"model\.{next(iter(options))}"):
         bind(build_resnet, options, "model")
+
+
+def test_every_part_is_called_as_a_module():
+    """So that hooks, and what is built on them, see each part."""
+    module, seen = small(), set()
+    for name, part in module.named_modules():
+        part.register_forward_hook(lambda *_, name=name: seen.add(name))
+    module(normal(2, 2, 8, 6))
+    assert seen == {name for name, _ in module.named_modules()}

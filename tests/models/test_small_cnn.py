@@ -212,3 +212,21 @@ def test_task_without_fitting_images_is_refused(context, message):
 def test_option_out_of_range_is_refused(options):
     with pytest.raises(ConfigError, match=rf"model\.{next(iter(options))}"):
         bind(build_small_cnn, options, "model")
+
+
+def test_every_part_is_called_as_a_module():
+    """So that hooks, and what is built on them, see each part."""
+    module, seen = full_network(), set()
+    for name, part in module.named_modules():
+        part.register_forward_hook(lambda *_, name=name: seen.add(name))
+    module(normal(4, 2, 8, 8))
+    assert seen == {name for name, _ in module.named_modules()}
+
+
+def test_features_are_dropped_before_the_first_dense_layer():
+    """The one place of dropout where there is no hidden layer."""
+    module = SmallCNN((1, 4, 4), 3, channels=(2,), hidden=(), dropout=0.5)
+    seed_dropout(module, 0)
+    x = normal(6, 1, 4, 4).float()
+    dropped, whole = module(x), module.eval()(x)
+    assert not torch.allclose(dropped, whole)

@@ -6,7 +6,7 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from optlab.config import ConfigError
-from optlab.nn import conv_operation_native
+from optlab.nn import conv_operation, conv_operation_native
 from optlab.nn.convolution import Conv2d
 from optlab.tasks.digits import read_digits
 
@@ -27,10 +27,20 @@ CASES = {
     "depthwise": (3, 8, 8, (5, 5), {"kernel_size": 3, "stride": 2, "groups": 8}),
     "dilation": (2, 2, 10, (12, 12), {"kernel_size": 3, "padding": "same", "dilation": 2}),
     "beyond_the_image": (2, 2, 3, (6, 3), {"kernel_size": 3, "padding": 4, "dilation": 4}),
+    "kernel_beyond_the_image": (2, 2, 3, (2, 2), {"kernel_size": 7, "padding": 3}),
+    "stride_beyond_the_image": (
+        *(2, 3, 4, (5, 1)),
+        {"kernel_size": (3, 1), "stride": (7, 2), "padding": (1, 0)},
+    ),
+    "stride_past_every_pixel": (2, 2, 3, (1, 2), {"kernel_size": 2, "stride": 9, "padding": 2}),
     "one_output": (1, 1, 1, (3, 3), {"kernel_size": 3}),
     "no_bias": (2, 3, 4, (6, 6), {"kernel_size": 3, "bias": False}),
     "several_chunks": (9, 64, 19, (8, 8), {"kernel_size": 3, "padding": 1}),
 }
+
+needs_c = pytest.mark.skipif(
+    conv_operation_native.kernel_for(torch.zeros(1)) is None, reason="no C compiler"
+)
 
 
 @pytest.fixture(params=["c", "eager"])
@@ -93,6 +103,29 @@ def test_float32_is_as_near_to_float64_as_torch_is(case):
         # roundings for sums that torch happens to get exactly.
         allowed = 4 * float((its - wanted).abs().max()) + 4e-7 * scale
         assert float((mine - wanted).abs().max()) <= allowed
+
+
+def test_rounding_does_not_grow_with_every_term():
+    """65536 equal terms, one after the other, are off by 1e-4 and more."""
+    module = Conv2d(2**16, 1, 1, bias=False)
+    module.weight.data.fill_(0.1)
+    x = torch.ones(1, 2**16, 1, 1, requires_grad=True)
+    exact = 2**16 * module.weight[0, 0, 0, 0].double()
+    # Parts of some hundred terms, each within its rounding, then some hundred parts.
+    torch.testing.assert_close(module(x).double().squeeze(), exact, rtol=1e-5, atol=0)
+    other = Conv2d(1, 2**16, 1, bias=False)
+    other.weight.data.fill_(0.1)
+    image = torch.ones(1, 1, 1, 1, requires_grad=True)
+    other(image).sum().backward()
+    torch.testing.assert_close(image.grad.double().squeeze(), exact, rtol=1e-5, atol=0)
+
+
+def test_stride_far_beyond_the_image_costs_nothing():
+    module = Conv2d(1, 1, 1, stride=2**40)
+    x = torch.ones(1, 1, 8, 8, requires_grad=True)
+    module(x).sum().backward()
+    assert x.grad.count_nonzero() == 1
+    torch.testing.assert_close(x.grad[0, 0, 0, 0], module.weight.detach().squeeze())
 
 
 def test_several_threads_compute_the_same():
@@ -188,6 +221,26 @@ def test_half_precision_is_rounded_float32(dtype):
     torch.testing.assert_close(y.float(), wide(x.float()), rtol=0.02, atol=0.05)
 
 
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_gradient_of_half_precision_is_summed_in_float32(dtype):
+    """The middle pixel is seen from 1024 places; in bfloat16 256 + 1 is 256."""
+    module = Conv2d(1, 1, 32, bias=False, dtype=dtype)
+    module.weight.data.fill_(1.0)
+    x = torch.zeros(1, 1, 63, 63, dtype=dtype, requires_grad=True)
+    module(x).sum().backward()
+    assert float(x.grad[0, 0, 31, 31]) == 1024.0
+
+
+@pytest.mark.usefixtures("kernel")
+def test_gradients_lie_in_memory_as_a_compiler_is_told():
+    x, weight, grad = normal(1, 2, 3, 5, 6), normal(1, 4, 3, 3, 3), normal(1, 2, 4, 5, 6)
+    numbers = ((1, 1), (1, 1, 1, 1), (1, 1), 1, (True, True, True))
+    slopes = conv_operation._backward(grad, x, weight, normal(1, 4), *numbers)
+    assert [slope.shape for slope in slopes] == [x.shape, weight.shape, (1, 4)]
+    assert all(slope.is_contiguous() for slope in slopes)
+
+
 def test_gradients_that_nobody_wants_are_not_computed():
     module = Conv2d(1, 2, 3)
     module.weight.requires_grad_(False)
@@ -215,9 +268,7 @@ def test_stack_equals_each_layer():
             torch.testing.assert_close(slopes[name][number], parameter.grad)
 
 
-@pytest.mark.skipif(
-    conv_operation_native.kernel_for(torch.zeros(1)) is None, reason="no C compiler"
-)
+@needs_c
 def test_number_of_runs_changes_no_bit():
     runs = [filled(Conv2d(3, 6, 3, padding=1), seed=i) for i in range(3)]
     x = normal(3, 4, 3, 9, 9, dtype=torch.float32)
@@ -276,6 +327,79 @@ def test_what_is_not_finite_reaches_the_outputs_that_see_it_and_no_other(value):
 def test_input_that_does_not_fit_is_refused(x, message):
     with pytest.raises(ConfigError, match=message):
         Conv2d(3, 4, 3)(x)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 0, 6), (2, 3, 6, 0), (3, 0, 0)])
+def test_images_without_pixels_are_refused_whatever_the_padding(shape):
+    with pytest.raises(ConfigError, match=r"Conv2d takes images of at least one pixel, got x of"):
+        Conv2d(3, 4, 3, padding=2)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "message"),
+    [
+        ("weight", torch.zeros(4, 300, 3, 3), r"weight of shape \(4, 3, 3, 3\), got \(4, 300"),
+        ("weight", torch.zeros(4000, 3, 3, 3), r"weight of shape \(4, 3, 3, 3\), got \(4000"),
+        ("weight", torch.zeros(4, 3, 5, 3), r"weight of shape \(4, 3, 3, 3\), got \(4, 3, 5"),
+        ("weight", torch.zeros(4, 3, 3, 3).cfloat(), r"weight of real .* got torch\.complex64"),
+        ("bias", torch.zeros(3), r"bias of shape \(4,\), got \(3,\)"),
+        ("bias", torch.zeros(4).double(), r"torch\.float32 on cpu, got torch\.float64"),
+        ("bias", torch.zeros(4, device="meta"), r"float32 on cpu, got torch\.float32 on meta"),
+    ],
+)
+def test_replaced_parameter_that_does_not_fit_is_refused(name, other, message):
+    module = Conv2d(3, 4, 3)
+    setattr(module, name, nn.Parameter(other))
+    with pytest.raises(ConfigError, match=message):
+        module(torch.zeros(2, 3, 6, 6))
+
+
+def test_input_on_another_device_is_refused():
+    with pytest.raises(ConfigError, match=r"float32 on meta, got torch\.float32 on cpu"):
+        Conv2d(3, 4, 3, device="meta")(torch.zeros(2, 3, 6, 6))
+
+
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.int64])
+def test_parameters_that_are_no_real_numbers_are_refused(dtype):
+    with pytest.raises(ConfigError, match=f"dtype of real floating-point numbers, got {dtype}"):
+        Conv2d(3, 4, 3, dtype=dtype)
+
+
+def test_parameter_computed_from_others_is_used():
+    module = filled(Conv2d(2, 3, 3))
+    plain = module(torch.ones(1, 2, 4, 4))
+    nn.utils.parametrize.register_parametrization(module, "weight", nn.Identity())
+    assert torch.equal(module(torch.ones(1, 2, 4, 4)), plain)
+
+
+def no_memory(*arguments):
+    """Stand for a C function that finds none."""
+    return 1
+
+
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_lack_of_memory_is_an_error(method):
+    module = conv_operation_native.Kernel(lambda name: no_memory)
+    x, weight, y = normal(1, 1, 1, 2, 2), normal(1, 1, 1, 1, 1), normal(1, 1, 1, 2, 2)
+    numbers = ((1, 1), (0, 0, 0, 0), (1, 1), 1)
+    arguments = {
+        "forward": (x, weight, None, y, *numbers),
+        "backward": (y, x, weight, *numbers, True, True),
+    }
+    with pytest.raises(MemoryError, match="no memory for what a convolution"):
+        getattr(module, method)(*arguments[method])
+
+
+@needs_c
+@pytest.mark.parametrize("name", ["_forward", "_grad_x", "_grad_weight"])
+def test_lack_of_memory_is_found_in_c(name):
+    """Sizes beyond every address: nothing is read or written."""
+    huge = 2**50
+    shapes = (1, 1, huge, 1, 1), (1, 1, huge, 1, 1), (1, 1, 1, 1, 1)
+    sizes = conv_operation_native._sizes(*shapes, (1, 1), (0, 0, 0, 0), (1, 1), 1)
+    function = getattr(conv_operation_native.kernel_for(torch.zeros(1)), name)
+    addresses = [64] * (len(function.argtypes) - 2)  # where nobody may write
+    assert function(sizes, *addresses, 1) == 1
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,15 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
+from torch.autograd import forward_ad
+from torch.func import functional_call, grad, stack_module_state, vmap
 
-from optlab.nn.batchnorm import BatchNorm1d
-from optlab.nn.dropout import Dropout
+from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from optlab.nn.convolution import Conv2d
+from optlab.nn.dropout import Dropout, seed_dropout
 from optlab.nn.layernorm import LayerNorm
 from optlab.nn.lone import is_alone, lone, parameter_of
+from optlab.nn.pooling import AvgPool2d, MaxPool2d
 
 LAYERS = [lambda **device: BatchNorm1d(5, **device), lambda **device: LayerNorm(5, **device)]
 
@@ -111,3 +115,149 @@ def test_parameter_is_found_where_it_is():
     assert parameter_of(layer, "weight") is None
     layer = BatchNorm1d(3)
     assert parameter_of(layer, "weight") is layer.weight
+
+
+def same_stream(layer):
+    """Put a layer of random numbers at the start of a known stream."""
+    if isinstance(layer, Dropout):
+        seed_dropout(layer, 0)
+    return layer
+
+
+IMAGES, ROWS = (4, 3, 6, 6), (6, 3)
+ALL_LAYERS = {
+    "conv": (lambda **options: Conv2d(3, 4, 3, padding=1, **options), IMAGES),
+    "max": (lambda **options: MaxPool2d(2), IMAGES),
+    "avg": (lambda **options: AvgPool2d(2), IMAGES),
+    "batchnorm1d": (lambda **options: BatchNorm1d(3, **options), ROWS),
+    "batchnorm2d": (lambda **options: BatchNorm2d(3, **options), IMAGES),
+    "layernorm": (lambda **options: LayerNorm(3, **options), ROWS),
+    "dropout": (lambda **options: Dropout(0.5), ROWS),
+}
+FORMS = {
+    "plain": lambda x: x,
+    "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "one": lambda x: x[0],
+    "bfloat16": lambda x: x.bfloat16(),
+}
+KINDS = [
+    (kind, form)
+    for kind, (_, shape) in ALL_LAYERS.items()
+    for form in FORMS
+    if (form != "channels_last" or shape is IMAGES)
+    and (form != "one" or kind in ("conv", "max", "avg"))
+]
+
+
+def layer_and_input(kind, form="plain"):
+    make, shape = ALL_LAYERS[kind]
+    x = FORMS[form](torch.randn(shape, generator=torch.Generator().manual_seed(1)))
+    torch.manual_seed(0)
+    return make(dtype=x.dtype), x
+
+
+@pytest.mark.parametrize(("kind", "form"), KINDS)
+def test_result_may_be_written_over(kind, form):
+    """As by an activation in place: it and its gradient are those of one that is not."""
+    layer, x = layer_and_input(kind, form)
+    found = []
+    for relu in (torch.relu_, torch.relu):
+        own = x.clone(memory_format=torch.preserve_format).requires_grad_()
+        y = relu(same_stream(layer)(own))
+        y.square().sum().backward()
+        found.append((y.detach(), own.grad))
+    for mine, plain in zip(*found, strict=True):
+        assert mine.any()
+        assert torch.equal(mine, plain)
+
+
+@pytest.mark.parametrize("kind", ALL_LAYERS)
+def test_result_may_be_written_over_in_a_stack(kind):
+    layer, x = layer_and_input(kind)
+    found = []
+    for relu in (torch.relu_, torch.relu):
+        states = stack_module_state([same_stream(layer), layer])
+
+        def total(images, parameters, buffers, relu=relu):
+            y = functional_call(layer, {**parameters, **buffers}, (images,))
+            return relu(y).square().sum()
+
+        found.append(vmap(grad(total))(torch.stack([x, 2 * x]), *states))
+    assert found[0].any()
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("kind", ALL_LAYERS)
+def test_result_may_be_written_over_in_a_compiled_function(kind):
+    layer, x = layer_and_input(kind)
+
+    def total(images):
+        return torch.relu_(layer(images)).square().sum()
+
+    torch._dynamo.reset()
+    found = []
+    for function in (torch.compile(total, fullgraph=True, backend="aot_eager"), total):
+        same_stream(layer)
+        own = x.clone().requires_grad_()
+        function(own).backward()
+        found.append(own.grad)
+    torch.testing.assert_close(*found)
+
+
+class _Sum(torch.autograd.Function):
+    """A sum that sends back the gradient it is told to."""
+
+    @staticmethod
+    def forward(ctx, y, slope):
+        ctx.slope = slope
+        return y.sum()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return ctx.slope, None
+
+
+@pytest.mark.parametrize("kind", ALL_LAYERS)
+@pytest.mark.parametrize(
+    ("slope", "value"),
+    [
+        (lambda y: torch._neg_view(torch.ones_like(y)), -1.0),
+        (lambda y: torch._efficientzerotensor(y.shape), 0.0),
+    ],
+    ids=["negative_view", "zeros_without_memory"],
+)
+def test_gradient_that_is_no_plain_memory(kind, slope, value):
+    layer, x = layer_and_input(kind)
+    one, other = x.clone().requires_grad_(), x.clone().requires_grad_()
+    y = same_stream(layer)(one)
+    _Sum.apply(y, slope(y.detach())).backward()
+    y = same_stream(layer)(other)
+    y.backward(torch.full_like(y, value))
+    assert torch.equal(one.grad, other.grad)
+
+
+@pytest.mark.parametrize("kind", ALL_LAYERS)
+def test_negative_view_is_read_with_its_sign(kind):
+    layer, x = layer_and_input(kind)
+    assert torch.equal(same_stream(layer)(torch._neg_view(x)), same_stream(layer)(-x))
+
+
+@pytest.mark.parametrize("kind", ["conv", "batchnorm1d", "layernorm"])
+def test_negative_view_in_place_of_a_weight_is_read_with_its_sign(kind):
+    layer, x = layer_and_input(kind)
+    weight = layer.weight.detach()
+    found = [
+        functional_call(layer, {"weight": negative}, (x,))
+        for negative in (torch._neg_view(weight), -weight)
+    ]
+    assert torch.equal(*found)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # torch's, in dual numbers
+@pytest.mark.parametrize("kind", ALL_LAYERS)
+def test_tangent_is_refused_and_not_lost(kind):
+    layer, x = layer_and_input(kind)
+    with torch.no_grad(), forward_ad.dual_level():
+        dual = forward_ad.make_dual(x, torch.ones_like(x))
+        with pytest.raises(NotImplementedError, match="forward mode AD"):
+            layer(dual)

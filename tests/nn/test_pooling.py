@@ -65,9 +65,10 @@ def test_of_equal_maxima_the_first_takes_the_gradient(case):
 
 @pytest.mark.usefixtures("kernel")
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("case", ["halves", "overlap"])
 @pytest.mark.parametrize(("ours", "torchs"), PAIRS)
-def test_numbers_that_are_not_finite_pass_as_in_torch(ours, torchs, value):
-    options = {"kernel_size": 3, "stride": 2, "padding": 1}
+def test_numbers_that_are_not_finite_pass_as_in_torch(ours, torchs, case, value):
+    options = CASES[case][1]
     x = normal(2, 3, 8, 8)
     x[0, 0, 3:6, 2:5] = value
     x[1, 2] = value
@@ -151,6 +152,53 @@ def test_half_precision(ours, torchs, dtype):
     assert_equal(ours(2), torchs(2), normal(2, 3, 6, 6, dtype=dtype), rtol=0.01, atol=0.01)
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value"), [(torch.bfloat16, 1.0), (torch.float16, 300.0), (torch.float16, 1.0)]
+)
+def test_mean_of_many_pixels_in_half_precision(dtype, value):
+    """In bfloat16 256 + 1 is 256, and float16 ends at 65504."""
+    x = torch.full((1, 1, 32, 32), value, dtype=dtype)
+    assert float(AvgPool2d(32)(x)) == value
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradient_of_means_in_half_precision(dtype):
+    """The middle pixel belongs to 1024 windows and has 1/1024 of each."""
+    x = torch.zeros(1, 1, 63, 63, dtype=dtype, requires_grad=True)
+    AvgPool2d(32, stride=1)(x).sum().backward()
+    assert x.grad.dtype == dtype
+    assert float(x.grad[0, 0, 31, 31]) == 1.0
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_gradient_of_means_in_half_precision_is_rounded_once(dtype, monkeypatch):
+    monkeypatch.setattr(pool_operation, "kernel_for", lambda *arguments: None)
+    slope, slopes = normal(2, 3, 6, 6, dtype=dtype), []
+    for kind in (dtype, torch.float32):
+        x = torch.zeros(2, 3, 6, 6, dtype=kind, requires_grad=True)
+        AvgPool2d(3, 1, 1)(x).backward(slope.to(kind))
+        slopes.append(x.grad)
+    assert torch.equal(slopes[0], slopes[1].to(dtype))
+
+
+def test_gradient_of_maxima_in_half_precision():
+    x = torch.zeros(1, 1, 63, 63, dtype=torch.bfloat16)
+    x[0, 0, 31, 31] = 1.0
+    x.requires_grad_()
+    MaxPool2d(32, stride=1)(x).sum().backward()
+    assert float(x.grad[0, 0, 31, 31]) == 1024.0
+
+
+@pytest.mark.usefixtures("kernel")
+@pytest.mark.parametrize("name", ["max", "avg"])
+def test_gradient_lies_in_memory_as_a_compiler_is_told(name):
+    x, numbers = normal(1, 2, 3, 5, 6), ((3, 3), (2, 2), (1, 1))
+    y, *kept = getattr(pool_operation, f"_{name}_forward")(x, *numbers)
+    (slope,) = getattr(pool_operation, f"_{name}_backward")(y, x, *kept, *numbers, (True,))
+    assert slope.shape == x.shape
+    assert slope.is_contiguous()
+
+
 def test_several_threads_compute_the_same():
     x = normal(7, 3, 8, 8)
     alone = [passed(module(2), x) for module in (MaxPool2d, AvgPool2d)]
@@ -202,6 +250,46 @@ def test_option_out_of_range_is_refused(module, options, message):
 def test_input_that_does_not_fit_is_refused(x, message):
     with pytest.raises(ConfigError, match=message):
         MaxPool2d(2)(x)
+
+
+@pytest.mark.parametrize("module", [MaxPool2d, AvgPool2d])
+@pytest.mark.parametrize("shape", [(2, 3, 0, 4), (2, 3, 4, 0), (3, 0, 0)])
+def test_images_without_pixels_are_refused_whatever_the_padding(module, shape):
+    with pytest.raises(ConfigError, match=f"{module.__name__} takes images of at least one pixel"):
+        module(2, padding=1)(torch.zeros(shape))
+
+
+def no_memory(*arguments):
+    """Stand for a C function that finds none."""
+    return 1
+
+
+@pytest.mark.parametrize("module", [MaxPool2d, AvgPool2d])
+def test_lack_of_memory_is_an_error(module, monkeypatch):
+    def lacking(name, *tensors):
+        return no_memory if name.endswith(which) else kernel_for(name, *tensors)
+
+    kernel_for = pool_operation.kernel_for
+    monkeypatch.setattr(pool_operation, "kernel_for", lacking)
+    x = normal(1, 1, 4, 4).requires_grad_()
+    which = "pool2d"
+    with pytest.raises(MemoryError, match="no memory for what a convolution or a pooling keeps"):
+        module(2)(x)
+    which = "grad"
+    y = module(2)(x).sum()
+    with pytest.raises(MemoryError, match="no memory for what a convolution or a pooling keeps"):
+        y.backward()
+
+
+@pytest.mark.skipif(
+    pool_operation.kernel_for("avg_pool2d", torch.zeros(1)) is None, reason="no C compiler"
+)
+@pytest.mark.parametrize("name", ["max_pool2d", "max_pool2d_grad", "avg_pool2d", "avg_pool2d_grad"])
+def test_lack_of_memory_is_found_in_c(name):
+    """Sizes beyond every address: nothing is read or written."""
+    function = pool_operation.kernel_for(name, torch.zeros(1))
+    sizes = pool_operation._Sizes(1, 1, 2**50, 1, 2**50, 1, 2**50, 1, 1, 0, 0)
+    assert function(sizes, *[None] * (len(function.argtypes) - 2), 1) == 1
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 4), (2, 3, 0, 4)])

@@ -6,12 +6,14 @@
    the convolution is a matrix product whose right side is read in place through a table with one
    offset per tap. Nothing is multiplied in vain but the padding. The gradient with respect to x is
    such a product as well, one for each phase of the stride; that with respect to the weights is one
-   of rows of the output's gradient and the same planes.
+   of rows of the output's gradient and the same planes. Long sums are made of parts, so that their
+   rounding does not grow with every term. Functions return 0, or 1 where there is no memory.
 
    The sums of one image do not depend on the others, nor on the number of runs; the gradients of
-   weights are summed in the order of the batch, in one part per thread. Where the pixels of a result
-   do not fill whole vectors, NaN or infinity in a run's images may reach more of the gradient of its
-   weights than the formula says (0 times what lies behind an image's last pixel), but no other run.
+   weights are summed in the order of the batch, in one part per thread. Where the pixels of a
+   result do not fill whole vectors, NaN or infinity in a run's images may reach more of the
+   gradient of its weights than the formula says (0 times what lies behind an image's last pixel),
+   but no other run.
 
    Letters: R runs, B batch, G groups, and of one group C channels, O outputs; H, W height and width
    of x; P, Q those of y; kernel M x N. */
@@ -40,6 +42,7 @@
 #endif
 #define BLOCK_VECTORS 3   /* vectors of pixels at a time */
 #define GRAD_OUTPUTS 4    /* outputs at a time, in a gradient of weights */
+#define PART_TAPS 512     /* taps in one part of a sum, in a product */
 #define PLANE_BYTES (256 << 10) /* of planes that stay in a core's cache, in a product */
 #define GRAD_BYTES (384 << 10)  /* of planes and gradients, in a gradient of weights */
 
@@ -80,10 +83,11 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-static void new_layout(Layout *at, const Sizes *s) {
+static int new_layout(Layout *at, const Sizes *s) {
     at->num_planes = at->num_taps = at->size = 0;
     at->planes = malloc(s->M * s->N * sizeof(Plane));
     at->taps = malloc(s->M * s->N * sizeof(Tap));
+    return !at->planes || !at->taps;
 }
 
 static void free_layout(Layout *at) {
@@ -122,19 +126,20 @@ static void finish_layout(Layout *at) {
 }
 
 /* Lay out x for y and for the gradient of the weights. */
-static void layout_of_x(Layout *at, const Sizes *s) {
-    new_layout(at, s);
+static int layout_of_x(Layout *at, const Sizes *s) {
+    if (new_layout(at, s)) return 1;
     at->rows = s->P, at->columns = s->Q, at->height = s->H, at->width = s->W;
     for (int64_t m = 0; m < s->M; m++)
         for (int64_t n = 0; n < s->N; n++)
             add_tap(at, m * s->N + n, m * s->dilation_h - s->top, s->stride_h,
                     n * s->dilation_w - s->left, s->stride_w);
     finish_layout(at);
+    return 0;
 }
 
-/* Lay out the gradient of y for the rows `phase_h` and columns `phase_w` of x, modulo the stride. */
-static void layout_of_grad(Layout *at, const Sizes *s, int64_t phase_h, int64_t phase_w) {
-    new_layout(at, s);
+/* Lay out the gradient of y for rows `phase_h` and columns `phase_w` of x, modulo the stride. */
+static int layout_of_grad(Layout *at, const Sizes *s, int64_t phase_h, int64_t phase_w) {
+    if (new_layout(at, s)) return 1;
     at->rows = (s->H - phase_h + s->stride_h - 1) / s->stride_h;
     at->columns = (s->W - phase_w + s->stride_w - 1) / s->stride_w;
     at->height = s->P, at->width = s->Q;
@@ -146,6 +151,7 @@ static void layout_of_grad(Layout *at, const Sizes *s, int64_t phase_h, int64_t 
                 add_tap(at, m * s->N + n, row / s->stride_h, 1, column / s->stride_w, 1);
         }
     finish_layout(at);
+    return 0;
 }
 
 #define JOIN_(a, b) a##_##b
@@ -232,8 +238,8 @@ static void NAME(copy_plane)(const Layout *at, const Plane *plane, const REAL *r
     }
 }
 
-/* Copy the planes of one channel whose sides are multiples of the stride 2: first every phase of the
-   source is copied together, from where the planes are shifted. */
+/* Copy the planes of one channel whose sides are multiples of the stride 2: first every phase of
+   the source is copied together, from where the planes are shifted. */
 static void NAME(lay_out_halves)(const Layout *at, const REAL *restrict source, REAL *to,
                                  REAL *restrict halves) {
     int64_t rows = at->height / 2, columns = at->width / 2;
@@ -267,12 +273,13 @@ static void NAME(lay_out)(const Layout *at, const REAL *source, REAL *to, REAL *
 }
 
 /* Sum over all taps, for `outputs` outputs and `vectors` vectors of pixels (both constants where it
-   is called). `weights` holds the outputs of each tap side by side. */
+   is called, as is whether the taps are more than one part). `weights` holds the outputs of each
+   tap side by side. */
 static inline __attribute__((always_inline)) void NAME(block)(
-    const int outputs, const int vectors, int64_t taps, const int64_t *restrict offsets,
-    const REAL *restrict weights, const REAL *const *from, const REAL *restrict bias,
-    REAL *const *to, int64_t pitch, int64_t count) {
-    VEC sums[BLOCK_OUTPUTS][BLOCK_VECTORS];
+    const int outputs, const int vectors, const int in_parts, int64_t taps,
+    const int64_t *restrict offsets, const REAL *restrict weights, const REAL *const *from,
+    const REAL *restrict bias, REAL *const *to, int64_t pitch, int64_t count) {
+    VEC sums[BLOCK_OUTPUTS][BLOCK_VECTORS], totals[BLOCK_OUTPUTS][BLOCK_VECTORS];
     const REAL *start[BLOCK_VECTORS];
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) start[v] = from[v];
@@ -280,17 +287,34 @@ static inline __attribute__((always_inline)) void NAME(block)(
     for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; v++) sums[o][v] = (VEC){} + bias[o];
-    for (int64_t t = 0; t < taps; t++, weights += outputs) {
-        VEC pixels[BLOCK_VECTORS];
+    if (in_parts)
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) pixels[v] = LOAD(start[v] + offsets[t]);
+        for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 8
-        for (int o = 0; o < outputs; o++) {
-            VEC weight = (VEC){} + weights[o];
+            for (int v = 0; v < vectors; v++) totals[o][v] = (VEC){};
+    for (int64_t t = 0, end = in_parts ? PART_TAPS : taps;; end = smaller(taps, end + PART_TAPS)) {
+        for (; t < end; t++, weights += outputs) {
+            VEC pixels[BLOCK_VECTORS];
 #pragma GCC unroll 8
-            for (int v = 0; v < vectors; v++) sums[o][v] += weight * pixels[v];
+            for (int v = 0; v < vectors; v++) pixels[v] = LOAD(start[v] + offsets[t]);
+#pragma GCC unroll 8
+            for (int o = 0; o < outputs; o++) {
+                VEC weight = (VEC){} + weights[o];
+#pragma GCC unroll 8
+                for (int v = 0; v < vectors; v++) sums[o][v] += weight * pixels[v];
+            }
         }
+        if (!in_parts || end == taps) break;
+#pragma GCC unroll 8
+        for (int o = 0; o < outputs; o++)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++) totals[o][v] += sums[o][v], sums[o][v] = (VEC){};
     }
+    if (in_parts)
+#pragma GCC unroll 8
+        for (int o = 0; o < outputs; o++)
+#pragma GCC unroll 8
+            for (int v = 0; v < vectors; v++) sums[o][v] += totals[o][v];
 #pragma GCC unroll 8
     for (int o = 0; o < outputs; o++)
 #pragma GCC unroll 8
@@ -303,7 +327,12 @@ static inline __attribute__((always_inline)) void NAME(block)(
 
 #define BLOCK(outputs, vectors)                                                                   \
     case outputs * 8 + vectors:                                                                   \
-        NAME(block)(outputs, vectors, taps, offsets, weights, from, bias, to, pitch, count);      \
+        if (taps > PART_TAPS)                                                                     \
+            NAME(block)(outputs, vectors, 1, taps, offsets, weights, from, bias, to, pitch,       \
+                        count);                                                                   \
+        else                                                                                      \
+            NAME(block)(outputs, vectors, 0, taps, offsets, weights, from, bias, to, pitch,       \
+                        count);                                                                   \
         break
 
 static void NAME(any_block)(int outputs, int vectors, int64_t taps, const int64_t *offsets,
@@ -377,7 +406,7 @@ static void NAME(multiply)(const Layout *at, int64_t images, int64_t channels, i
 /* Where every tap begins in the planes of an image whose channels lie `to_channel` apart. */
 static int64_t *NAME(all_offsets)(const Layout *at, int64_t channels, int64_t to_channel) {
     int64_t *offsets = malloc((channels * at->num_taps + 1) * sizeof(int64_t));
-    for (int64_t c = 0; c < channels; c++)
+    for (int64_t c = 0; offsets && c < channels; c++)
         for (int64_t t = 0; t < at->num_taps; t++)
             offsets[c * at->num_taps + t] = c * to_channel + at->taps[t].at;
     return offsets;
@@ -392,141 +421,193 @@ static int64_t NAME(images_at_once)(int64_t images, int64_t numbers, int64_t byt
 static REAL *NAME(new_planes)(const Layout *at, int64_t channels, int64_t images) {
     int64_t size = images * channels * at->size;
     REAL *planes = NAME(scratch)(size + LANES);
-    memset(planes + size, 0, LANES * sizeof(REAL));
+    if (planes) memset(planes + size, 0, LANES * sizeof(REAL));
     return planes;
 }
 
 /* Lay out some images, whose planes lie `to_image` and `to_channel` apart. */
-static void NAME(lay_out_images)(const Layout *at, const REAL *source, int64_t by_image,
-                                 int64_t channels, int64_t images, REAL *planes, int64_t to_image,
-                                 int64_t to_channel) {
+static int NAME(lay_out_images)(const Layout *at, const REAL *source, int64_t by_image,
+                                int64_t channels, int64_t images, REAL *planes, int64_t to_image,
+                                int64_t to_channel) {
     REAL *space = NAME(scratch)(at->height * at->width);
+    if (!space) return 1;
     for (int64_t b = 0; b < images; b++)
         for (int64_t c = 0; c < channels; c++)
             NAME(lay_out)(at, source + b * by_image + c * at->height * at->width,
                           planes + b * to_image + c * to_channel, space);
     free(space);
+    return 0;
 }
 
 /* Convolve some images of one group: source images to results, both whole. */
-static void NAME(convolve)(const Layout *at, const REAL *source, int64_t source_by_image,
-                           int64_t channels, const REAL *weights, const REAL *bias, REAL *to,
-                           int64_t by_image, int64_t outputs, int64_t images) {
+static int NAME(convolve)(const Layout *at, const REAL *source, int64_t source_by_image,
+                          int64_t channels, const REAL *weights, const REAL *bias, REAL *to,
+                          int64_t by_image, int64_t outputs, int64_t images) {
     int64_t some = NAME(images_at_once)(images, channels * at->size, PLANE_BYTES);
     int64_t pixels = at->rows * at->columns;
     int64_t *offsets = NAME(all_offsets)(at, channels, at->size);
     REAL *planes = NAME(new_planes)(at, channels, some);
-    for (int64_t b = 0; b < images; b += some) {
+    int failed = !offsets || !planes;
+    for (int64_t b = 0; !failed && b < images; b += some) {
         int64_t now = smaller(some, images - b);
-        NAME(lay_out_images)(at, source + b * source_by_image, source_by_image, channels, now,
-                             planes, channels * at->size, at->size);
+        failed = NAME(lay_out_images)(at, source + b * source_by_image, source_by_image, channels,
+                                      now, planes, channels * at->size, at->size);
+        if (failed) break;
         NAME(multiply)(at, now, channels, outputs, offsets, planes, weights, bias,
                        to + b * by_image, by_image, pixels);
     }
     free(planes);
     free(offsets);
+    return failed;
 }
 
-void NAME(conv2d)(const Sizes *s, const REAL *x, const REAL *weight, const REAL *bias, REAL *y,
-                  int threads) {
+int NAME(conv2d)(const Sizes *s, const REAL *x, const REAL *weight, const REAL *bias, REAL *y,
+                 int threads) {
     int64_t parts = larger(1, threads / larger(1, s->R * s->G));
     int64_t taps = s->C * s->M * s->N;
     int64_t x_image = s->G * s->C * s->H * s->W, y_image = s->G * s->O * s->P * s->Q;
     Layout at;
-    layout_of_x(&at, s);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t unit = 0; unit < s->R * s->G * parts; unit++) {
+    int failed = layout_of_x(&at, s);
+    int64_t units = failed ? 0 : s->R * s->G * parts;
+#pragma omp parallel for num_threads(threads) if (threads > 1) reduction(| : failed)
+    for (int64_t unit = 0; unit < units; unit++) {
         int64_t part = unit % parts, group = unit / parts % s->G, run = unit / parts / s->G;
         int64_t first = s->B * part / parts, last = s->B * (part + 1) / parts;
         int64_t output = (run * s->G + group) * s->O;
         REAL *packed = NAME(scratch)(s->O * taps), *shifts = NAME(scratch)(s->O);
-        for (int64_t o = 0; o < s->O; o++) shifts[o] = bias ? bias[output + o] : 0;
-        NAME(pack_weights)(&at, weight + output * taps, s->O, s->C, taps, s->M * s->N, packed);
-        NAME(convolve)(&at, x + (run * s->B + first) * x_image + group * s->C * s->H * s->W,
-                       x_image, s->C, packed, shifts,
-                       y + (run * s->B + first) * y_image + group * s->O * s->P * s->Q, y_image,
-                       s->O, last - first);
+        if (packed && shifts) {
+            for (int64_t o = 0; o < s->O; o++) shifts[o] = bias ? bias[output + o] : 0;
+            NAME(pack_weights)(&at, weight + output * taps, s->O, s->C, taps, s->M * s->N, packed);
+            failed |= NAME(convolve)(
+                &at, x + (run * s->B + first) * x_image + group * s->C * s->H * s->W, x_image,
+                s->C, packed, shifts,
+                y + (run * s->B + first) * y_image + group * s->O * s->P * s->Q, y_image, s->O,
+                last - first);
+        } else {
+            failed = 1;
+        }
         free(packed);
         free(shifts);
     }
     free_layout(&at);
+    return failed;
 }
 
-/* Write row i of x's gradient, all of whose columns of a phase lie in a row of `phases` each, or are 0
-   where that is NULL. */
+/* Write a row of x's gradient. All of its columns of a phase lie in a row of `phases` each, or are
+   0 where that is NULL; there are no more phases than columns. */
 static void NAME(weave)(const REAL *const *phases, int64_t step, int64_t width, REAL *restrict to) {
-    if (step == 2 && phases[0] && phases[1]) {
+    if (step == 2 && width > 1 && phases[0] && phases[1]) {
         const REAL *even = phases[0], *odd = phases[1];
         for (int64_t j = 0; j < width / 2; j++) to[2 * j] = even[j], to[2 * j + 1] = odd[j];
         if (width % 2) to[width - 1] = even[width / 2];
         return;
     }
     for (int64_t j = 0; j < width; j++) to[j] = 0;
-    for (int64_t w = 0; w < step; w++)
+    for (int64_t w = 0; w < smaller(step, width); w++)
         for (int64_t j = 0; phases[w] && j * step + w < width; j++) to[j * step + w] = phases[w][j];
 }
 
-/* The gradient of x, of some images of one group: a convolution for every phase of the stride, whose
-   results are woven together a few images at a time. */
-static void NAME(grad_images)(const Sizes *s, const REAL *grad, const REAL *weight, REAL *to,
-                              int64_t images) {
-    int64_t taps = s->M * s->N, grad_image = s->G * s->O * s->P * s->Q;
-    int64_t x_image = s->G * s->C * s->H * s->W, num = s->stride_h * s->stride_w;
-    int64_t size = s->C * (s->H / s->stride_h + 1) * (s->W / s->stride_w + 1);
-    Layout *at = malloc(num * sizeof(Layout));
-    REAL **packed = malloc(num * sizeof(REAL *)), *zeros = NAME(scratch)(s->C);
-    const REAL **rows = malloc(s->stride_w * sizeof(REAL *));
-    memset(zeros, 0, s->C * sizeof(REAL));
-    for (int64_t k = 0; k < num; k++) {
-        layout_of_grad(at + k, s, k / s->stride_w, k % s->stride_w);
-        packed[k] = NAME(scratch)(s->O * s->C * at[k].num_taps);
-        NAME(pack_weights)(at + k, weight, s->C, s->O, taps, s->C * taps, packed[k]);
+/* Phases of the stride that an image has: those of its rows times those of its columns. */
+typedef struct {
+    int64_t high, wide, size; /* `size` numbers of an image belong to one, at most */
+    Layout *at;
+    REAL **packed, *zeros, *results;
+    const REAL **rows;
+} NAME(Phases);
+
+static void NAME(free_phases)(NAME(Phases) *all) {
+    for (int64_t k = 0; k < all->high * all->wide; k++) {
+        if (all->at) free_layout(all->at + k);
+        if (all->packed) free(all->packed[k]);
     }
-    int64_t some = NAME(images_at_once)(images, s->O * at->size, PLANE_BYTES);
-    REAL *results = num > 1 ? NAME(scratch)(num * some * size) : NULL;
-    for (int64_t b = 0; b < images; b += some) {
-        int64_t now = smaller(some, images - b);
-        for (int64_t k = 0; k < num; k++)
-            if (num == 1 || at[k].num_taps)
-                NAME(convolve)(at + k, grad + b * grad_image, grad_image, s->O, packed[k], zeros,
-                               num == 1 ? to + b * x_image : results + k * some * size,
-                               num == 1 ? x_image : size, s->C, now);
-        for (int64_t i = 0; num > 1 && i < now * s->C * s->H; i++) {
-            int64_t image = i / s->H / s->C, channel = i / s->H % s->C, row = i % s->H;
-            for (int64_t w = 0; w < s->stride_w; w++) {
-                int64_t k = row % s->stride_h * s->stride_w + w;
-                const REAL *phase = results + (k * some + image) * size;
-                rows[w] = at[k].num_taps ? phase + (channel * at[k].rows + row / s->stride_h)
-                                                       * at[k].columns : NULL;
-            }
-            NAME(weave)(rows, s->stride_w, s->W,
-                        to + (b + image) * x_image + (channel * s->H + row) * s->W);
-        }
-    }
-    for (int64_t k = 0; k < num; k++) {
-        free_layout(at + k);
-        free(packed[k]);
-    }
-    free(results);
-    free(rows);
-    free(packed);
-    free(zeros);
-    free(at);
+    free(all->results);
+    free(all->rows);
+    free(all->zeros);
+    free(all->packed);
+    free(all->at);
 }
 
-void NAME(conv2d_grad_x)(const Sizes *s, const REAL *grad, const REAL *weight, REAL *to,
-                         int threads) {
+static int NAME(new_phases)(NAME(Phases) *all, const Sizes *s, const REAL *weight) {
+    int64_t taps = s->M * s->N, num;
+    all->high = smaller(s->stride_h, s->H), all->wide = smaller(s->stride_w, s->W);
+    all->size = s->C * (s->H / s->stride_h + 1) * (s->W / s->stride_w + 1);
+    num = all->high * all->wide;
+    all->at = calloc(num, sizeof(Layout));
+    all->packed = calloc(num, sizeof(REAL *));
+    all->rows = malloc(all->wide * sizeof(REAL *));
+    all->zeros = NAME(scratch)(s->C);
+    all->results = NULL;
+    if (!all->at || !all->packed || !all->rows || !all->zeros) return 1;
+    memset(all->zeros, 0, s->C * sizeof(REAL));
+    for (int64_t k = 0; k < num; k++) {
+        Layout *at = all->at + k;
+        if (layout_of_grad(at, s, k / all->wide, k % all->wide)) return 1;
+        all->packed[k] = NAME(scratch)(s->O * s->C * at->num_taps);
+        if (!all->packed[k]) return 1;
+        NAME(pack_weights)(at, weight, s->C, s->O, taps, s->C * taps, all->packed[k]);
+    }
+    return 0;
+}
+
+/* Weave the phases of some images, `pitch` images of each phase after the other, to whole ones. */
+static void NAME(weave_images)(const Sizes *s, const NAME(Phases) *all, int64_t images,
+                               int64_t pitch, REAL *to, int64_t by_image) {
+    for (int64_t i = 0; i < images * s->C * s->H; i++) {
+        int64_t image = i / s->H / s->C, channel = i / s->H % s->C, row = i % s->H;
+        for (int64_t w = 0; w < all->wide; w++) {
+            int64_t k = row % s->stride_h * all->wide + w;
+            const Layout *at = all->at + k;
+            const REAL *phase = all->results + (k * pitch + image) * all->size;
+            int64_t begin = (channel * at->rows + row / s->stride_h) * at->columns;
+            all->rows[w] = at->num_taps ? phase + begin : NULL;
+        }
+        NAME(weave)(all->rows, s->stride_w, s->W,
+                    to + image * by_image + (channel * s->H + row) * s->W);
+    }
+}
+
+/* The gradient of x, of some images of one group: a convolution for every phase of the stride,
+   whose results are woven together a few images at a time. */
+static int NAME(grad_images)(const Sizes *s, const REAL *grad, const REAL *weight, REAL *to,
+                             int64_t images) {
+    int64_t grad_image = s->G * s->O * s->P * s->Q, x_image = s->G * s->C * s->H * s->W;
+    NAME(Phases) all;
+    int failed = NAME(new_phases)(&all, s, weight);
+    int64_t num = all.high * all.wide, some = 1;
+    if (!failed) some = NAME(images_at_once)(images, s->O * all.at->size, PLANE_BYTES);
+    if (!failed && num > 1) {
+        all.results = NAME(scratch)(num * some * all.size);
+        failed = !all.results;
+    }
+    for (int64_t b = 0; !failed && b < images; b += some) {
+        int64_t now = smaller(some, images - b);
+        for (int64_t k = 0; k < num; k++)
+            if (num == 1 || all.at[k].num_taps)
+                failed |= NAME(convolve)(
+                    all.at + k, grad + b * grad_image, grad_image, s->O, all.packed[k], all.zeros,
+                    num == 1 ? to + b * x_image : all.results + k * some * all.size,
+                    num == 1 ? x_image : all.size, s->C, now);
+        if (num > 1 && !failed) NAME(weave_images)(s, &all, now, some, to + b * x_image, x_image);
+    }
+    NAME(free_phases)(&all);
+    return failed;
+}
+
+int NAME(conv2d_grad_x)(const Sizes *s, const REAL *grad, const REAL *weight, REAL *to,
+                        int threads) {
     int64_t parts = larger(1, threads / larger(1, s->R * s->G));
     int64_t x_image = s->G * s->C * s->H * s->W, y_image = s->G * s->O * s->P * s->Q;
-#pragma omp parallel for num_threads(threads) if (threads > 1)
+    int failed = 0;
+#pragma omp parallel for num_threads(threads) if (threads > 1) reduction(| : failed)
     for (int64_t unit = 0; unit < s->R * s->G * parts; unit++) {
         int64_t part = unit % parts, group = unit / parts % s->G, run = unit / parts / s->G;
         int64_t first = s->B * part / parts, last = s->B * (part + 1) / parts;
-        NAME(grad_images)(s, grad + (run * s->B + first) * y_image + group * s->O * s->P * s->Q,
-                          weight + (run * s->G + group) * s->O * s->C * s->M * s->N,
-                          to + (run * s->B + first) * x_image + group * s->C * s->H * s->W,
-                          last - first);
+        failed |= NAME(grad_images)(
+            s, grad + (run * s->B + first) * y_image + group * s->O * s->P * s->Q,
+            weight + (run * s->G + group) * s->O * s->C * s->M * s->N,
+            to + (run * s->B + first) * x_image + group * s->C * s->H * s->W, last - first);
     }
+    return failed;
 }
 
 /* Return the sums of neighbours: first those of a, then those of b. */
@@ -624,20 +705,22 @@ static void NAME(grad_blocks)(int64_t outputs, int64_t taps_all, int64_t images,
 }
 
 /* The gradient of one group's weights from some images. */
-static void NAME(grad_taps)(const Sizes *s, const Layout *at, const REAL *grad, const REAL *x,
-                            REAL *to, int64_t images) {
+static int NAME(grad_taps)(const Sizes *s, const Layout *at, const REAL *grad, const REAL *x,
+                           REAL *to, int64_t images) {
     int64_t pixels = s->P * s->Q, filled = (pixels + LANES - 1) / LANES * LANES;
     int64_t grad_image = s->G * s->O * pixels, x_image = s->G * s->C * s->H * s->W;
     int64_t some = NAME(images_at_once)(images, s->C * at->size + s->O * filled, GRAD_BYTES);
     int64_t *offsets = NAME(all_offsets)(at, s->C, some * at->size);
     REAL *planes = NAME(new_planes)(at, s->C, some);
     REAL *slopes = filled == pixels ? NULL : NAME(scratch)(some * s->O * filled);
-    memset(to, 0, s->O * s->C * s->M * s->N * sizeof(REAL));
-    for (int64_t b = 0; b < images; b += some) {
+    int failed = !offsets || !planes || (filled != pixels && !slopes);
+    if (!failed) memset(to, 0, s->O * s->C * s->M * s->N * sizeof(REAL));
+    for (int64_t b = 0; !failed && b < images; b += some) {
         int64_t now = smaller(some, images - b);
         const REAL *from = grad + b * grad_image;
-        NAME(lay_out_images)(at, x + b * x_image, x_image, s->C, now, planes, at->size,
-                             some * at->size);
+        failed = NAME(lay_out_images)(at, x + b * x_image, x_image, s->C, now, planes, at->size,
+                                      some * at->size);
+        if (failed) break;
         for (int64_t i = 0; slopes && i < now; i++)
             for (int64_t o = 0; o < s->O; o++) {
                 REAL *line = slopes + (i * s->O + o) * filled;
@@ -645,39 +728,40 @@ static void NAME(grad_taps)(const Sizes *s, const Layout *at, const REAL *grad, 
                 memset(line + pixels, 0, (filled - pixels) * sizeof(REAL));
             }
         NAME(grad_blocks)(s->O, s->C * at->num_taps, now, filled, slopes ? slopes : from,
-                          slopes ? s->O * filled : grad_image, slopes ? filled : pixels, planes, at->size,
-                          offsets, to);
+                          slopes ? s->O * filled : grad_image, slopes ? filled : pixels, planes,
+                          at->size, offsets, to);
     }
     free(slopes);
     free(planes);
     free(offsets);
+    return failed;
 }
 
-void NAME(conv2d_grad_weight)(const Sizes *s, const REAL *grad, const REAL *x, REAL *to,
-                              int threads) {
+int NAME(conv2d_grad_weight)(const Sizes *s, const REAL *grad, const REAL *x, REAL *to,
+                             int threads) {
     int64_t parts = larger(1, threads / larger(1, s->R * s->G));
     int64_t size = s->O * s->C * s->M * s->N, groups = s->R * s->G;
     int64_t x_image = s->G * s->C * s->H * s->W, y_image = s->G * s->O * s->P * s->Q;
     REAL *partial = parts > 1 ? NAME(scratch)(parts * groups * size) : to;
     Layout at;
-    layout_of_x(&at, s);
-#pragma omp parallel for num_threads(threads) if (threads > 1)
-    for (int64_t unit = 0; unit < groups * parts; unit++) {
+    int failed = layout_of_x(&at, s) | !partial;
+    int64_t units = failed ? 0 : groups * parts;
+#pragma omp parallel for num_threads(threads) if (threads > 1) reduction(| : failed)
+    for (int64_t unit = 0; unit < units; unit++) {
         int64_t part = unit / groups, group = unit % s->G, run = unit % groups / s->G;
         int64_t first = s->B * part / parts, last = s->B * (part + 1) / parts;
-        NAME(grad_taps)(s, &at,
-                        grad + (run * s->B + first) * y_image + group * s->O * s->P * s->Q,
-                        x + (run * s->B + first) * x_image + group * s->C * s->H * s->W,
-                        partial + unit * size, last - first);
+        failed |= NAME(grad_taps)(
+            s, &at, grad + (run * s->B + first) * y_image + group * s->O * s->P * s->Q,
+            x + (run * s->B + first) * x_image + group * s->C * s->H * s->W,
+            partial + unit * size, last - first);
     }
-    if (parts > 1) {
-        for (int64_t i = 0; i < groups * size; i++) {
-            to[i] = 0;
-            for (int64_t part = 0; part < parts; part++) to[i] += partial[part * groups * size + i];
-        }
-        free(partial);
+    for (int64_t i = 0; parts > 1 && !failed && i < groups * size; i++) {
+        to[i] = 0;
+        for (int64_t part = 0; part < parts; part++) to[i] += partial[part * groups * size + i];
     }
+    if (parts > 1) free(partial);
     free_layout(&at);
+    return failed;
 }
 
 #undef LANES

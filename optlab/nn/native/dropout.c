@@ -15,7 +15,7 @@ static inline uint32_t mix(uint32_t word) {
     return word ^ (word >> 16);
 }
 
-/* Elements begin to end - 1 of a run. A number is word / 2^8 * 2^-24; it is compared as an integer. */
+/* Elements begin to end - 1 of a run. A number is word / 2^8 * 2^-24, compared as an integer. */
 #define DROP(NAME, REAL)                                                                         \
     typedef struct {                                                                             \
         const REAL *x;                                                                           \

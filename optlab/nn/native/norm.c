@@ -67,8 +67,10 @@ static inline double slope_of(double variance, double gain, int sigma) {
 
 #else
 
-typedef REAL NAME(vector) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
-typedef BITS NAME(bits) __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(BITS)), may_alias));
+typedef REAL NAME(vector)
+    __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(REAL)), may_alias));
+typedef BITS NAME(bits)
+    __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(BITS)), may_alias));
 typedef REAL NAME(half) __attribute__((vector_size(VECTOR_BYTES / 2)));
 typedef REAL NAME(quarter) __attribute__((vector_size(VECTOR_BYTES / 4)));
 #define VECTOR NAME(vector)
@@ -205,7 +207,7 @@ static inline NAME(Slope) NAME(slope_from)(
 }
 
 /* ---- Calls, as Python packs them: eight bytes each. Weight, bias, given statistics and gradients
-   that nobody wants may be null; moments [R, 3, C]: mean, biased variance, rest of the mean. ---- */
+   that nobody wants may be null; moments [R, 3, C]: mean, variance (biased), rest of mean. ---- */
 
 typedef struct {
     const REAL *x, *weight, *bias, *mean, *variance;
@@ -308,9 +310,9 @@ static void NAME(backward_channel)(const NAME(Backward) *call, long rc) {
 /* ---- Short stretches, or one position: rows of C * L columns, whose sums are taken side by side
    and then put together by channel. ---- */
 
-static __attribute__((noinline)) void NAME(row_sums)(const REAL *restrict x, const REAL *restrict grad,
-                           const REAL *restrict pivot, long rows, long columns,
-                           REAL *restrict first, REAL *restrict second) {
+static __attribute__((noinline)) void NAME(row_sums)(
+    const REAL *restrict x, const REAL *restrict grad, const REAL *restrict pivot, long rows,
+    long columns, REAL *restrict first, REAL *restrict second) {
     memset(first, 0, columns * sizeof(REAL));
     memset(second, 0, columns * sizeof(REAL));
     long row = 0;
@@ -340,8 +342,8 @@ static __attribute__((noinline)) void NAME(row_sums)(const REAL *restrict x, con
         }
 }
 
-static __attribute__((noinline)) void NAME(row_pivots)(const REAL *restrict x, long rows, long columns,
-                             REAL *restrict pivot) {
+static __attribute__((noinline)) void NAME(row_pivots)(
+    const REAL *restrict x, long rows, long columns, REAL *restrict pivot) {
     const long samples = least(rows, SAMPLES / 2);
     memset(pivot, 0, columns * sizeof(REAL));
     for (long s = 1; s < samples; s++) {

@@ -2,7 +2,7 @@
 
    A row of results is made window position by window position, so that the inner loop runs along
    the row. Letters: P, Q height and width of the result; window M x N; `which` is m * N + n, the
-   place of the maximum. */
+   place of the maximum. Functions return 0, or 1 where there is no memory. */
 
 #ifndef REAL
 
@@ -18,15 +18,16 @@ static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Results first..last - 1 of a row have a pixel inside the image at one column of their window; that
-   of result `first` is column `at` of the image. */
+/* Results first..last - 1 of a row have a pixel inside the image at one column of their window;
+   that of result `first` is column `at` of the image. */
 typedef struct {
     int64_t first, last, at;
 } Inside;
 
-/* Return this for each column of a window; free it. */
+/* Return this for each column of a window, or NULL where there is no memory; free it. */
 static Inside *columns_inside(const Sizes *s) {
     Inside *columns = malloc(s->N * sizeof(Inside));
+    if (!columns) return NULL;
     for (int64_t n = 0; n < s->N; n++) {
         int64_t start = n - s->left;
         int64_t first = start < 0 ? (-start + s->stride_w - 1) / s->stride_w : 0;
@@ -35,6 +36,14 @@ static Inside *columns_inside(const Sizes *s) {
     }
     return columns;
 }
+
+/* The number of this thread among those of a loop. */
+#ifdef _OPENMP
+#include <omp.h>
+#define THREAD omp_get_thread_num()
+#else
+#define THREAD 0
+#endif
 
 /* Results that are computed together. */
 #define PIECE 16
@@ -90,8 +99,8 @@ static void NAME(max_row)(const Sizes *s, const Inside *columns, const INDEX *re
         }
 }
 
-/* PIECE results of 2 x 2 windows side by side, the usual ones. A fixed number of them, and both columns
-   of a window read together, make this quick. */
+/* PIECE results of 2 x 2 windows side by side, the usual ones. A fixed number of them, and both
+   columns of a window read together, make this quick. */
 static void NAME(max_of_fours)(const REAL *restrict upper, const REAL *restrict lower,
                                REAL *restrict y, INDEX *restrict which) {
     for (int64_t q = 0; q < PIECE; q++) {
@@ -109,8 +118,8 @@ static void NAME(max_of_fours)(const REAL *restrict upper, const REAL *restrict 
     }
 }
 
-/* A row of such results. The last may be fewer than PIECE: they are made in a copy, from a copy where
-   there is nothing to read behind them. */
+/* A row of such results. The last may be fewer than PIECE: they are made in a copy, from a copy
+   where there is nothing to read behind them. */
 static void NAME(max_row_of_fours)(const REAL *upper, const REAL *lower, const REAL *end,
                                    int64_t count, REAL *y, INDEX *which) {
     int64_t q = 0;
@@ -128,35 +137,37 @@ static void NAME(max_row_of_fours)(const REAL *upper, const REAL *lower, const R
     for (int64_t i = 0; q + i < count; i++) y[q + i] = some[i];
 }
 
-void NAME(max_pool2d)(const Sizes *s, const REAL *x, REAL *y, int16_t *places, int threads) {
+int NAME(max_pool2d)(const Sizes *s, const REAL *x, REAL *y, int16_t *places, int threads) {
     const REAL *end = x + s->planes * s->H * s->W;
     int halves = s->M == 2 && s->N == 2 && s->stride_w == 2 && s->left == 0 && s->top == 0;
     Inside *columns = columns_inside(s);
-    INDEX *first = malloc((s->Q + 1) * sizeof(INDEX));
-    for (int64_t q = 0; q < s->Q; q++) first[q] = larger(0, s->left - q * s->stride_w);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-    {
-        INDEX *which = malloc((s->Q + PIECE) * sizeof(INDEX));
-#pragma omp for
-        for (int64_t plane = 0; plane < s->planes; plane++)
-            for (int64_t p = 0; p < s->P; p++) {
-                const REAL *image = x + plane * s->H * s->W, *row = image + p * s->stride_h * s->W;
-                int64_t at = (plane * s->P + p) * s->Q;
-                if (halves)
-                    NAME(max_row_of_fours)(row, row + s->W, end, s->Q, y + at, which);
-                else
-                    NAME(max_row)(s, columns, first, image, p, y + at, which);
-                for (int64_t q = 0; q < s->Q; q++) places[at + q] = which[q];
-            }
-        free(which);
+    INDEX *first = malloc((s->Q + 1) * sizeof(INDEX)), *rows;
+    rows = malloc(larger(1, threads) * (s->Q + PIECE) * sizeof(INDEX));
+    int failed = !columns || !first || !rows;
+    for (int64_t q = 0; !failed && q < s->Q; q++) first[q] = larger(0, s->left - q * s->stride_w);
+#pragma omp parallel for num_threads(threads) if (threads > 1)
+    for (int64_t plane = 0; plane < (failed ? 0 : s->planes); plane++) {
+        INDEX *which = rows + THREAD * (s->Q + PIECE);
+        for (int64_t p = 0; p < s->P; p++) {
+            const REAL *image = x + plane * s->H * s->W, *row = image + p * s->stride_h * s->W;
+            int64_t at = (plane * s->P + p) * s->Q;
+            if (halves)
+                NAME(max_row_of_fours)(row, row + s->W, end, s->Q, y + at, which);
+            else
+                NAME(max_row)(s, columns, first, image, p, y + at, which);
+            for (int64_t q = 0; q < s->Q; q++) places[at + q] = which[q];
+        }
     }
+    free(rows);
     free(first);
     free(columns);
+    return failed;
 }
 
-void NAME(max_pool2d_grad)(const Sizes *s, const REAL *grad, const int16_t *places, REAL *to,
+int NAME(max_pool2d_grad)(const Sizes *s, const REAL *grad, const int16_t *places, REAL *to,
                            int threads) {
     int64_t *shift = malloc(s->M * s->N * sizeof(int64_t));
+    if (!shift) return 1;
     for (int64_t place = 0; place < s->M * s->N; place++)
         shift[place] = place / s->N * s->W + place % s->N;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
@@ -171,11 +182,13 @@ void NAME(max_pool2d_grad)(const Sizes *s, const REAL *grad, const int16_t *plac
         }
     }
     free(shift);
+    return 0;
 }
 
-void NAME(avg_pool2d)(const Sizes *s, const REAL *x, REAL *y, int threads) {
+int NAME(avg_pool2d)(const Sizes *s, const REAL *x, REAL *y, int threads) {
     REAL share = (REAL)1 / (s->M * s->N);
     Inside *columns = columns_inside(s);
+    if (!columns) return 1;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (int64_t plane = 0; plane < s->planes; plane++)
         for (int64_t p = 0; p < s->P; p++) {
@@ -194,11 +207,13 @@ void NAME(avg_pool2d)(const Sizes *s, const REAL *x, REAL *y, int threads) {
             for (int64_t q = 0; q < s->Q; q++) row[q] *= share;
         }
     free(columns);
+    return 0;
 }
 
-void NAME(avg_pool2d_grad)(const Sizes *s, const REAL *grad, REAL *to, int threads) {
+int NAME(avg_pool2d_grad)(const Sizes *s, const REAL *grad, REAL *to, int threads) {
     REAL share = (REAL)1 / (s->M * s->N);
     Inside *columns = columns_inside(s);
+    if (!columns) return 1;
 #pragma omp parallel for num_threads(threads) if (threads > 1)
     for (int64_t plane = 0; plane < s->planes; plane++) {
         REAL *image = to + plane * s->H * s->W;
@@ -216,6 +231,7 @@ void NAME(avg_pool2d_grad)(const Sizes *s, const REAL *grad, REAL *to, int threa
         }
     }
     free(columns);
+    return 0;
 }
 
 #endif
