@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from optlab.config import ConfigError
 from optlab.models.context import ModelContext
 from optlab.nn.activations import ReLU
-from optlab.nn.batchnorm import BatchNorm1d
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.linear import Linear
+from optlab.nn.normalization.batchnorm import BatchNorm1d
 from optlab.registry import models
 from optlab.types import Count
 

@@ -11,10 +11,10 @@ from optlab.config import ConfigError
 from optlab.models.context import ModelContext
 from optlab.models.images import image_shape
 from optlab.nn.activations import ReLU
-from optlab.nn.batchnorm import BatchNorm
-from optlab.nn.convolution import Conv2d
+from optlab.nn.images.convolution import Conv2d
+from optlab.nn.images.pooling import GlobalAvgPool2d
 from optlab.nn.linear import Linear
-from optlab.nn.pooling import GlobalAvgPool2d
+from optlab.nn.normalization.batchnorm import BatchNorm
 from optlab.registry import models
 from optlab.types import Count
 

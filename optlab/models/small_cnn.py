@@ -11,10 +11,10 @@ from optlab.models.context import ModelContext
 from optlab.models.images import image_shape
 from optlab.models.mlp import MLP, NormPosition
 from optlab.nn.activations import ReLU
-from optlab.nn.batchnorm import BatchNorm
-from optlab.nn.convolution import Conv2d
 from optlab.nn.dropout import Dropout, Rate, drop_probability
-from optlab.nn.pooling import AvgPool2d, MaxPool2d
+from optlab.nn.images.convolution import Conv2d
+from optlab.nn.images.pooling import AvgPool2d, MaxPool2d
+from optlab.nn.normalization.batchnorm import BatchNorm
 from optlab.registry import models
 from optlab.types import Count
 

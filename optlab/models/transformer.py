@@ -21,8 +21,8 @@ from optlab.nn.activations import ReLU
 from optlab.nn.attention import MultiHeadAttention
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.embedding import Embedding
-from optlab.nn.layernorm import LayerNorm
 from optlab.nn.linear import Linear
+from optlab.nn.normalization.layernorm import LayerNorm
 from optlab.registry import models
 from optlab.types import Count
 

@@ -15,15 +15,18 @@ from optlab.nn.activations import (
     Tanh,
 )
 from optlab.nn.attention import MultiHeadAttention, attention
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
-from optlab.nn.convolution import Conv2d
 from optlab.nn.dropout import Dropout, seed_dropout
 from optlab.nn.embedding import Embedding
-from optlab.nn.folding import fold_batchnorm
-from optlab.nn.layernorm import LayerNorm, LayerNorm2d
+from optlab.nn.images import AvgPool2d, Conv2d, GlobalAvgPool2d, MaxPool2d
 from optlab.nn.linear import Linear
-from optlab.nn.norms import batchnorm, layernorm, no_norm
-from optlab.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from optlab.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    LayerNorm,
+    LayerNorm2d,
+    fold_batchnorm,
+)
+from optlab.nn.normalization.norms import batchnorm, layernorm, no_norm
 from optlab.nn.recurrent import LSTM, RNN, LSTMCell, RNNCell
 
 __all__ = [

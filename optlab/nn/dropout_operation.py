@@ -12,7 +12,7 @@ from torch import Tensor
 from optlab.compiler import NoCompiler
 from optlab.nn.lone import is_alone, lone
 from optlab.nn.native import library
-from optlab.nn.normalize_eager import ready, wide
+from optlab.nn.normalization.eager import ready, wide
 from optlab.nn.operation import Operation
 from optlab.seeding import uniform_at
 

@@ -9,9 +9,9 @@ from optlab.init import he_normal_, initialize
 from optlab.models import ModelContext
 from optlab.models.resnet import Block, ResNet, build_resnet
 from optlab.nn import PReLU, ReLU
-from optlab.nn.batchnorm import BatchNorm2d
-from optlab.nn.convolution import Conv2d
+from optlab.nn.images.convolution import Conv2d
 from optlab.nn.losses import SparseCCE
+from optlab.nn.normalization.batchnorm import BatchNorm2d
 
 
 def batchnorm(features, axes):

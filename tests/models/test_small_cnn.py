@@ -10,9 +10,9 @@ from optlab.init import he_normal_, initialize
 from optlab.models import ModelContext
 from optlab.models.small_cnn import SmallCNN, build_small_cnn
 from optlab.nn import PReLU, ReLU, Softmax, Tanh, seed_dropout
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
-from optlab.nn.convolution import Conv2d
+from optlab.nn.images.convolution import Conv2d
 from optlab.nn.losses import SparseCCE
+from optlab.nn.normalization.batchnorm import BatchNorm1d, BatchNorm2d
 from optlab.tasks.digits import read_digits
 
 

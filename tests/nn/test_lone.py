@@ -7,12 +7,12 @@ from torch._subclasses import FakeTensorMode
 from torch.autograd import forward_ad
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
-from optlab.nn.convolution import Conv2d
 from optlab.nn.dropout import Dropout, seed_dropout
-from optlab.nn.layernorm import LayerNorm
+from optlab.nn.images.convolution import Conv2d
+from optlab.nn.images.pooling import AvgPool2d, MaxPool2d
 from optlab.nn.lone import is_alone, lone, parameter_of
-from optlab.nn.pooling import AvgPool2d, MaxPool2d
+from optlab.nn.normalization.batchnorm import BatchNorm1d, BatchNorm2d
+from optlab.nn.normalization.layernorm import LayerNorm
 
 LAYERS = [lambda **device: BatchNorm1d(5, **device), lambda **device: LayerNorm(5, **device)]
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from optlab.compiler import NoCompiler
-from optlab.nn import normalize, normalize_operation
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
 from optlab.nn.native import library
+from optlab.nn.normalization import normalize, operation
+from optlab.nn.normalization.batchnorm import BatchNorm1d, BatchNorm2d
 
 SHAPES = [(4096, 3), (512, 64), (40, 3, 3, 3), (16, 3, 28, 28)]
 
@@ -18,7 +18,7 @@ def kernels(request, monkeypatch):
     """Compute with C where there is a compiler, then without."""
     if request.param == "plain":
         monkeypatch.setattr(normalize, "kernels_for", lambda dtype: None)
-        monkeypatch.setattr(normalize_operation, "kernels_of", lambda x: None)
+        monkeypatch.setattr(operation, "kernels_of", lambda x: None)
     return request.param
 
 

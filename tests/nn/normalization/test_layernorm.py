@@ -7,8 +7,8 @@ from torch.func import functional_call, grad, stack_module_state, vmap
 
 from optlab.config import ConfigError
 from optlab.init import he_normal_, initialize
-from optlab.nn import normalize_rows
-from optlab.nn.layernorm import LayerNorm, LayerNorm2d
+from optlab.nn.normalization import rows
+from optlab.nn.normalization.layernorm import LayerNorm, LayerNorm2d
 
 
 def values(*shape, seed=0, dtype=torch.float64):
@@ -20,8 +20,8 @@ def values(*shape, seed=0, dtype=torch.float64):
 def kernels(request, monkeypatch):
     """Compute with C where there is a compiler, then without."""
     if request.param == "plain":
-        monkeypatch.setattr(normalize_rows, "serves", lambda *_: False)
-        monkeypatch.setattr(normalize_rows, "kernels_of", lambda x: None)
+        monkeypatch.setattr(rows, "serves", lambda *_: False)
+        monkeypatch.setattr(rows, "kernels_of", lambda x: None)
 
 
 def pair(shape, **options):

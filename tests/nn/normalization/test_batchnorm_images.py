@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from optlab.config import ConfigError
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
+from optlab.nn.normalization.batchnorm import BatchNorm1d, BatchNorm2d
 
 CHANNELS_LAST = torch.channels_last
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from optlab.nn.batchnorm import BatchNorm
+from optlab.nn.normalization.batchnorm import BatchNorm
 
 
 def fold_batchnorm(module: nn.Module) -> nn.Module:

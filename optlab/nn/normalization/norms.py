@@ -7,8 +7,8 @@ A maker is called with the number of features and the number of axes of a positi
 from torch import nn
 
 from optlab.config import ConfigError
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d, EpsMode
-from optlab.nn.layernorm import LayerNorm, LayerNorm2d
+from optlab.nn.normalization.batchnorm import BatchNorm1d, BatchNorm2d, EpsMode
+from optlab.nn.normalization.layernorm import LayerNorm, LayerNorm2d
 from optlab.registry import norms
 from optlab.types import Fraction, Positive
 

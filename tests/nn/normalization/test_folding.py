@@ -7,9 +7,9 @@ import torch
 from torch import nn
 
 from optlab.models.mlp import MLP
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
-from optlab.nn.folding import fold_batchnorm
 from optlab.nn.linear import Linear
+from optlab.nn.normalization.batchnorm import BatchNorm1d, BatchNorm2d
+from optlab.nn.normalization.folding import fold_batchnorm
 
 
 def trained(module, *shape, seed=0):

@@ -1,6 +1,6 @@
 """Layer normalization: every row by its own statistics. Shapes: batch B, features F, size H, W.
 
-`optlab.nn.normalize_rows` computes it.
+`optlab.nn.normalization.rows` computes it.
 """
 
 import math
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from optlab.config import ConfigError, check_value
 from optlab.init import Initializer
 from optlab.nn.lone import parameter_of
-from optlab.nn.normalize_rows import row_normalize
+from optlab.nn.normalization.rows import row_normalize
 from optlab.types import Count, Positive
 
 

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from optlab.config import ConfigError
 from optlab.init import uniform_fan_in_
-from optlab.nn.conv_operation import convolve
+from optlab.nn.images.convolution_operation import convolve
+from optlab.nn.images.windows import Pair, check_pixels, output_size, pair
 from optlab.nn.lone import parameter_of
-from optlab.nn.windows import Pair, check_pixels, output_size, pair
 
 
 class Conv2d(nn.Module):

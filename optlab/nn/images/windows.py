@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from optlab.config import ConfigError
-from optlab.nn.normalize_eager import wide
+from optlab.nn.normalization.eager import wide
 
 #: A number for both axes of an image, or one for its height and one for its width.
 Pair = int | tuple[int, int]

@@ -6,8 +6,8 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from optlab.config import ConfigError
-from optlab.nn import conv_operation, conv_operation_native
-from optlab.nn.convolution import Conv2d
+from optlab.nn.images import convolution_native, convolution_operation
+from optlab.nn.images.convolution import Conv2d
 from optlab.tasks.digits import read_digits
 
 # Batch, channels in and out, size, and options: every branch of the geometry.
@@ -39,7 +39,7 @@ CASES = {
 }
 
 needs_c = pytest.mark.skipif(
-    conv_operation_native.kernel_for(torch.zeros(1)) is None, reason="no C compiler"
+    convolution_native.kernel_for(torch.zeros(1)) is None, reason="no C compiler"
 )
 
 
@@ -47,7 +47,7 @@ needs_c = pytest.mark.skipif(
 def kernel(request, monkeypatch):
     """Compute in C where there is a compiler, then without it."""
     if request.param == "eager":
-        monkeypatch.setattr(conv_operation_native, "kernel_for", lambda *tensors: None)
+        monkeypatch.setattr(convolution_native, "kernel_for", lambda *tensors: None)
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -236,7 +236,7 @@ def test_gradient_of_half_precision_is_summed_in_float32(dtype):
 def test_gradients_lie_in_memory_as_a_compiler_is_told():
     x, weight, grad = normal(1, 2, 3, 5, 6), normal(1, 4, 3, 3, 3), normal(1, 2, 4, 5, 6)
     numbers = ((1, 1), (1, 1, 1, 1), (1, 1), 1, (True, True, True))
-    slopes = conv_operation._backward(grad, x, weight, normal(1, 4), *numbers)
+    slopes = convolution_operation._backward(grad, x, weight, normal(1, 4), *numbers)
     assert [slope.shape for slope in slopes] == [x.shape, weight.shape, (1, 4)]
     assert all(slope.is_contiguous() for slope in slopes)
 
@@ -379,7 +379,7 @@ def no_memory(*arguments):
 
 @pytest.mark.parametrize("method", ["forward", "backward"])
 def test_lack_of_memory_is_an_error(method):
-    module = conv_operation_native.Kernel(lambda name: no_memory)
+    module = convolution_native.Kernel(lambda name: no_memory)
     x, weight, y = normal(1, 1, 1, 2, 2), normal(1, 1, 1, 1, 1), normal(1, 1, 1, 2, 2)
     numbers = ((1, 1), (0, 0, 0, 0), (1, 1), 1)
     arguments = {
@@ -396,8 +396,8 @@ def test_lack_of_memory_is_found_in_c(name):
     """Sizes beyond every address: nothing is read or written."""
     huge = 2**50
     shapes = (1, 1, huge, 1, 1), (1, 1, huge, 1, 1), (1, 1, 1, 1, 1)
-    sizes = conv_operation_native._sizes(*shapes, (1, 1), (0, 0, 0, 0), (1, 1), 1)
-    function = getattr(conv_operation_native.kernel_for(torch.zeros(1)), name)
+    sizes = convolution_native._sizes(*shapes, (1, 1), (0, 0, 0, 0), (1, 1), 1)
+    function = getattr(convolution_native.kernel_for(torch.zeros(1)), name)
     addresses = [64] * (len(function.argtypes) - 2)  # where nobody may write
     assert function(sizes, *addresses, 1) == 1
 

@@ -1,6 +1,6 @@
 """Batch normalization of features and of images. Shapes: batch B, features F, length L, size H, W.
 
-`optlab.nn.normalize` computes it.
+`optlab.nn.normalization.normalize` computes it.
 """
 
 import math
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from optlab.config import ConfigError, check_value
 from optlab.nn.lone import parameter_of
-from optlab.nn.normalize import batch_normalize, track
+from optlab.nn.normalization.normalize import batch_normalize, track
 from optlab.types import Fraction, Positive
 
 EpsMode = Literal["variance", "sigma"]

@@ -6,8 +6,8 @@ from torch import nn
 from torch.func import grad, vmap
 
 from optlab.config import ConfigError
-from optlab.nn import pool_operation
-from optlab.nn.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
+from optlab.nn.images import pooling_operation
+from optlab.nn.images.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d
 
 PAIRS = [(MaxPool2d, nn.MaxPool2d), (AvgPool2d, nn.AvgPool2d)]
 CASES = {
@@ -25,7 +25,7 @@ CASES = {
 def kernel(request, monkeypatch):
     """Compute in C where there is a compiler, then without it."""
     if request.param == "eager":
-        monkeypatch.setattr(pool_operation, "kernel_for", lambda *arguments: None)
+        monkeypatch.setattr(pooling_operation, "kernel_for", lambda *arguments: None)
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -172,7 +172,7 @@ def test_gradient_of_means_in_half_precision(dtype):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_gradient_of_means_in_half_precision_is_rounded_once(dtype, monkeypatch):
-    monkeypatch.setattr(pool_operation, "kernel_for", lambda *arguments: None)
+    monkeypatch.setattr(pooling_operation, "kernel_for", lambda *arguments: None)
     slope, slopes = normal(2, 3, 6, 6, dtype=dtype), []
     for kind in (dtype, torch.float32):
         x = torch.zeros(2, 3, 6, 6, dtype=kind, requires_grad=True)
@@ -193,8 +193,8 @@ def test_gradient_of_maxima_in_half_precision():
 @pytest.mark.parametrize("name", ["max", "avg"])
 def test_gradient_lies_in_memory_as_a_compiler_is_told(name):
     x, numbers = normal(1, 2, 3, 5, 6), ((3, 3), (2, 2), (1, 1))
-    y, *kept = getattr(pool_operation, f"_{name}_forward")(x, *numbers)
-    (slope,) = getattr(pool_operation, f"_{name}_backward")(y, x, *kept, *numbers, (True,))
+    y, *kept = getattr(pooling_operation, f"_{name}_forward")(x, *numbers)
+    (slope,) = getattr(pooling_operation, f"_{name}_backward")(y, x, *kept, *numbers, (True,))
     assert slope.shape == x.shape
     assert slope.is_contiguous()
 
@@ -269,8 +269,8 @@ def test_lack_of_memory_is_an_error(module, monkeypatch):
     def lacking(name, *tensors):
         return no_memory if name.endswith(which) else kernel_for(name, *tensors)
 
-    kernel_for = pool_operation.kernel_for
-    monkeypatch.setattr(pool_operation, "kernel_for", lacking)
+    kernel_for = pooling_operation.kernel_for
+    monkeypatch.setattr(pooling_operation, "kernel_for", lacking)
     x = normal(1, 1, 4, 4).requires_grad_()
     which = "pool2d"
     with pytest.raises(MemoryError, match="no memory for what a convolution or a pooling keeps"):
@@ -282,13 +282,13 @@ def test_lack_of_memory_is_an_error(module, monkeypatch):
 
 
 @pytest.mark.skipif(
-    pool_operation.kernel_for("avg_pool2d", torch.zeros(1)) is None, reason="no C compiler"
+    pooling_operation.kernel_for("avg_pool2d", torch.zeros(1)) is None, reason="no C compiler"
 )
 @pytest.mark.parametrize("name", ["max_pool2d", "max_pool2d_grad", "avg_pool2d", "avg_pool2d_grad"])
 def test_lack_of_memory_is_found_in_c(name):
     """Sizes beyond every address: nothing is read or written."""
-    function = pool_operation.kernel_for(name, torch.zeros(1))
-    sizes = pool_operation._Sizes(1, 1, 2**50, 1, 2**50, 1, 2**50, 1, 1, 0, 0)
+    function = pooling_operation.kernel_for(name, torch.zeros(1))
+    sizes = pooling_operation._Sizes(1, 1, 2**50, 1, 2**50, 1, 2**50, 1, 1, 0, 0)
     assert function(sizes, *[None] * (len(function.argtypes) - 2), 1) == 1
 
 

@@ -7,11 +7,11 @@ gain 1 / sqrt(variance + eps) and the part of the mean that rounding took away.
 import torch
 from torch import Tensor
 
-from optlab.nn import normalize_kernels
 from optlab.nn.lone import is_alone, lone
-from optlab.nn.normalize import check_dtypes, check_shapes, serves
-from optlab.nn.normalize_eager import ready, wide
-from optlab.nn.normalize_kernels import kernels_for, kernels_of
+from optlab.nn.normalization import kernels as native
+from optlab.nn.normalization.eager import ready, wide
+from optlab.nn.normalization.kernels import kernels_for, kernels_of
+from optlab.nn.normalization.normalize import check_dtypes, check_shapes, serves
 from optlab.nn.operation import Operation
 
 MaybeTensor = Tensor | None
@@ -52,7 +52,7 @@ def _lone_forward(
     x, kernels = x.contiguous(), kernels_for(x.dtype)
     assert kernels is not None
     sizes = (1, x.numel() // x.shape[-1], x.shape[-1])
-    return normalize_kernels.layer_norm(kernels, (x, weight, bias), eps, sizes)
+    return native.layer_norm(kernels, (x, weight, bias), eps, sizes)
 
 
 def _lone_backward(
@@ -73,7 +73,7 @@ def _lone_backward(
     )
     sizes = (1, x.numel() // x.shape[-1], x.shape[-1])
     read = (grad.contiguous(), x, weight, moments)
-    normalize_kernels.layer_norm_backward(kernels, read, sizes, made)
+    native.layer_norm_backward(kernels, read, sizes, made)
     return made
 
 
@@ -98,7 +98,7 @@ def _forward(
     if kernels is not None:
         runs, rows, columns = values.shape
         tensors, sizes = (values, scale, shift), (runs, rows, columns)
-        y, moments = normalize_kernels.layer_norm(kernels, tensors, eps, sizes)
+        y, moments = native.layer_norm(kernels, tensors, eps, sizes)
         return ready(y, x.dtype), moments
     mean = values.mean(-1, keepdim=True)
     centred = values - mean
@@ -131,7 +131,7 @@ def _backward(
         features = (runs, columns)
         made = torch.empty_like(values), kept.new_empty(features), kept.new_empty(features)
         read, written = (slopes, values, scale, kept), (made[0] if needed[0] else None, *made[1:])
-        normalize_kernels.layer_norm_backward(kernels, read, (runs, rows, columns), written)
+        native.layer_norm_backward(kernels, read, (runs, rows, columns), written)
     dx, dweight, dbias = (
         ready(d, tensor.dtype) if tensor is not None and wanted else x.new_empty(0)
         for d, tensor, wanted in zip(made, (x, weight, bias), needed, strict=True)

@@ -7,9 +7,9 @@ import torch
 
 from optlab.config import ConfigError, options_of
 from optlab.models.mlp import MLP
-from optlab.nn.batchnorm import BatchNorm1d
-from optlab.nn.layernorm import LayerNorm
-from optlab.nn.norms import batchnorm, layernorm
+from optlab.nn.normalization.batchnorm import BatchNorm1d
+from optlab.nn.normalization.layernorm import LayerNorm
+from optlab.nn.normalization.norms import batchnorm, layernorm
 from optlab.registry import norms
 
 OTHERS = {

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from optlab.compiler import NoCompiler
-from optlab.nn.lone import is_alone, lone
-from optlab.nn.native import address, library, suffix_for
-from optlab.nn.normalize_eager import wide
-from optlab.nn.operation import Operation, Tensors
-from optlab.nn.windows import (
+from optlab.nn.images.windows import (
     check_memory,
     empty_images,
     gathered,
     output_size,
     seen_by_place,
 )
+from optlab.nn.lone import is_alone, lone
+from optlab.nn.native import address, library, suffix_for
+from optlab.nn.normalization.eager import wide
+from optlab.nn.operation import Operation, Tensors
 
 _Sizes = ctypes.c_int64 * 11
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from optlab.nn.batchnorm import BatchNorm1d, BatchNorm2d
-from optlab.nn.layernorm import LayerNorm
 from optlab.nn.linear import Linear
+from optlab.nn.normalization.batchnorm import BatchNorm1d, BatchNorm2d
+from optlab.nn.normalization.layernorm import LayerNorm
 
 SHAPES = [(16, 5), (6, 5, 3), (6, 5, 20), (4, 5, 6, 6), (4, 5, 2, 2)]
 

@@ -1,7 +1,7 @@
 """Normalization by the statistics of a batch: one layer alone, and all others.
 
-Shapes: batch B, runs R, rows N, channels C, positions L. `optlab.nn.normalize_kernels` and
-`optlab.nn.normalize_eager` compute it on tensors [R, N, C, L]: B rows of L positions or, where
+Shapes: batch B, runs R, rows N, channels C, positions L. `optlab.nn.normalization.kernels` and
+`optlab.nn.normalization.eager` compute it on tensors [R, N, C, L]: B rows of L positions or, where
 channels lie last in memory, B * L rows of one.
 """
 
@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from optlab.config import ConfigError
-from optlab.nn import normalize_eager, normalize_kernels
 from optlab.nn.lone import is_alone, lone
-from optlab.nn.normalize_eager import wide
-from optlab.nn.normalize_kernels import Sizes, kernels_for
-from optlab.nn.normalize_operation import operation
+from optlab.nn.normalization import eager
+from optlab.nn.normalization import kernels as native
+from optlab.nn.normalization.eager import wide
+from optlab.nn.normalization.kernels import Sizes, kernels_for
+from optlab.nn.normalization.operation import operation
 
 MaybeTensor = Tensor | None
 
@@ -58,7 +59,7 @@ def batch_normalize(
     w, b, m, v = (None if t is None else t.unsqueeze(0) for t in (weight, bias, mean, variance))
     # Away from the CPU a compiler makes kernels of plain operations and of what stands around.
     fused = torch.compiler.is_compiling() and not x.is_cpu
-    call = normalize_eager.reference if fused else operation
+    call = eager.reference if fused else operation
     y, moments = call(_arranged(x), w, b, m, v, eps, sigma)
     return _put_back(y, x), moments
 
@@ -198,7 +199,7 @@ def _lone_forward(
     x, kernels = _dense(x), kernels_for(x.dtype)
     assert kernels is not None
     tensors = (x, weight, bias, mean, variance)
-    return normalize_kernels.batch_norm(kernels, tensors, eps, sigma, _sizes_of(x))
+    return native.batch_norm(kernels, tensors, eps, sigma, _sizes_of(x))
 
 
 def _lone_backward(
@@ -223,7 +224,7 @@ def _lone_backward(
         torch.empty_like(bias) if needed[2] and bias is not None else None,
     )
     read, given = (grad, x, weight, moments), mean is not None
-    normalize_kernels.batch_norm_backward(kernels, read, eps, sigma, given, _sizes_of(x), made)
+    native.batch_norm_backward(kernels, read, eps, sigma, given, _sizes_of(x), made)
     return (*made, None, None)
 
 
@@ -237,7 +238,7 @@ def _lone_plain(
     sigma: bool,
 ) -> Tensor:
     w, b, m, v = (None if t is None else t.unsqueeze(0) for t in (weight, bias, mean, variance))
-    return _put_back(normalize_eager.reference(_arranged(x), w, b, m, v, eps, sigma)[0], x)
+    return _put_back(eager.reference(_arranged(x), w, b, m, v, eps, sigma)[0], x)
 
 
 _lone = lone(_lone_forward, _lone_backward, _lone_plain, num_tensors=5)

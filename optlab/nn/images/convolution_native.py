@@ -1,4 +1,4 @@
-"""The C kernels of convolution, called with tensors. Shapes as in `optlab.nn.conv_operation`."""
+"""The C kernels of convolution, called with tensors; shapes as in convolution_operation.py."""
 
 import ctypes
 from collections.abc import Callable, Sequence
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from optlab.compiler import NoCompiler
+from optlab.nn.images.windows import check_memory
 from optlab.nn.native import address, library, suffix_for
-from optlab.nn.windows import check_memory
 
 _Sizes = ctypes.c_int64 * 17
 

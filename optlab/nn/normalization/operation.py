@@ -1,7 +1,7 @@
 """Batch normalization as an operation: for stacks, transforms, compilers and other devices.
 
 Shapes: runs R, rows N, channels C, positions L; x [R, N, C, L], weight, bias and given statistics
-[R, C], moments [R, 3, C]; see `optlab.nn.normalize_eager`.
+[R, C], moments [R, 3, C]; see `optlab.nn.normalization.eager`.
 """
 
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optlab.nn import normalize_eager, normalize_kernels
-from optlab.nn.normalize_eager import ready, wide
-from optlab.nn.normalize_kernels import Sizes, kernels_of
+from optlab.nn.normalization import eager
+from optlab.nn.normalization import kernels as native
+from optlab.nn.normalization.eager import ready, wide
+from optlab.nn.normalization.kernels import Sizes, kernels_of
 from optlab.nn.operation import Operation
 
 
@@ -29,10 +30,10 @@ def _forward(
     w, b, m, v = (None if t is None else ready(t, dtype) for t in (weight, bias, mean, variance))
     kernels = kernels_of(values)
     if kernels is None:
-        y, moments = normalize_eager.forward(values, w, b, m, v, eps, sigma)
+        y, moments = eager.forward(values, w, b, m, v, eps, sigma)
     else:
         tensors, sizes = (values, w, b, m, v), _four(values)
-        y, moments = normalize_kernels.batch_norm(kernels, tensors, eps, sigma, sizes)
+        y, moments = native.batch_norm(kernels, tensors, eps, sigma, sizes)
     return ready(y, x.dtype), moments
 
 
@@ -54,13 +55,13 @@ def _backward(
     scale = None if weight is None else ready(weight, moments.dtype)
     kernels, given = kernels_of(values), mean is not None
     if kernels is None:
-        made = normalize_eager.backward(slopes, values, scale, kept, eps, sigma, given)
+        made = eager.backward(slopes, values, scale, kept, eps, sigma, given)
     else:
         features = (kept.shape[0], kept.shape[2])
         made = torch.empty_like(values), kept.new_empty(features), kept.new_empty(features)
         read, written = (slopes, values, scale, kept), (made[0] if needed[0] else None, *made[1:])
         sizes = _four(values)
-        normalize_kernels.batch_norm_backward(kernels, read, eps, sigma, given, sizes, written)
+        native.batch_norm_backward(kernels, read, eps, sigma, given, sizes, written)
     dx, dweight, dbias = (
         ready(d, tensor.dtype) if tensor is not None and wanted else x.new_empty(0)
         for d, tensor, wanted in zip(made, (x, weight, bias), needed[:3], strict=True)
@@ -90,7 +91,7 @@ operation = Operation(
     _forward,
     _backward,
     _shapes,
-    normalize_eager.reference,
+    eager.reference,
     num_tensors=5,
     num_outputs=2,
     unread=(0,),

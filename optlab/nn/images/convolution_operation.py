@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optlab.nn import conv_operation_native as native
+from optlab.nn.images import convolution_native as native
+from optlab.nn.images.windows import empty_images, gathered, output_size, seen_by_place
 from optlab.nn.lone import is_alone, lone
 from optlab.nn.operation import Operation
-from optlab.nn.windows import empty_images, gathered, output_size, seen_by_place
 
 
 def convolve(

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from optlab.config import ConfigError
-from optlab.nn.pool_operation import avg_pool2d, max_pool2d
-from optlab.nn.windows import Pair, check_pixels, output_size, pair
+from optlab.nn.images.pooling_operation import avg_pool2d, max_pool2d
+from optlab.nn.images.windows import Pair, check_pixels, output_size, pair
 
 #: A place in a window is a 16-bit number.
 _MOST_PIXELS = 2**15
