@@ -41,6 +41,8 @@ class Case:
         name: Shape and kind.
         ours: A call to time.
         peers: Calls to time by name; the first is the one that the figures to reach are about.
+        seconds: Times per call of every side, by name.
+        first_s: Time of each side's first call of the last build.
     """
 
     part: str
@@ -48,6 +50,7 @@ class Case:
     ours: Call
     peers: dict[str, Call]
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    first_s: dict[str, float] = field(default_factory=dict)
 
 
 def training(module: Any, x: Tensor, input_gradient: bool = True) -> Call:
@@ -238,27 +241,55 @@ def clock(call: Call, repeats: int, device: str) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def measure(case: Case, rounds: int, device: str, budget_s: float) -> dict[str, Any]:
-    """Time all sides in turn, and return a row of the result."""
+def measure(case: Case, rounds: int, device: str, budget_s: float) -> None:
+    """Time all sides in turn; short calls are repeated within a round."""
     calls = {"optlab": case.ours, **case.peers}
-    first_s = {name: clock(call, 1, device) for name, call in calls.items()}
+    for name, call in calls.items():
+        case.seconds.setdefault(name, [])
+        case.first_s[name] = clock(call, 1, device)
     longest = max(clock(call, 2, device) for call in calls.values())
     repeats = max(1, min(200, int(budget_s / rounds / len(calls) / longest)))
-    times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            times[name].append(clock(call, repeats, device))
-    ratios = {
-        name: round(statistics.median(b / a for a, b in zip(times["optlab"], t, strict=True)), 3)
-        for name, t in times.items()
-        if name != "optlab"
+            case.seconds[name].append(clock(call, repeats, device))
+
+
+def measure_all(parts: list[str], args: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row for every case.
+
+    Everything is made anew `builds` times, after something of another size: where memory comes to
+    lie moves times by a tenth and more, and would favour one side for a whole measurement.
+    """
+    pooled: dict[tuple[str, str], Case] = {}
+    between = []
+    for build in range(args.builds):
+        between.append(torch.ones(1_000_003 * (build + 1), device=args.device))
+        for part in parts:
+            for case in PARTS[part](args.device):
+                before = pooled.get((case.part, case.name))
+                if before is not None:
+                    case.seconds, case.first_s = before.seconds, before.first_s
+                measure(case, args.rounds, args.device, args.budget / args.builds)
+                pooled[case.part, case.name] = case
+                print(f"{case.part}, {case.name}: {ratios_of(case)}", flush=True)
+    return [row_of(case) for case in pooled.values()]
+
+
+def ratios_of(case: Case) -> dict[str, float]:
+    ours, peers = case.seconds["optlab"], {n: t for n, t in case.seconds.items() if n != "optlab"}
+    return {
+        name: round(statistics.median(b / a for a, b in zip(ours, times, strict=True)), 3)
+        for name, times in peers.items()
     }
+
+
+def row_of(case: Case) -> dict[str, Any]:
     return {
         "layer": case.part,
         "case": case.name,
-        "us": {name: round(1e6 * statistics.median(t), 1) for name, t in times.items()},
-        "ratio": ratios,
-        "first_call_s": {name: round(s, 4) for name, s in first_s.items()},
+        "us": {name: round(1e6 * statistics.median(t), 1) for name, t in case.seconds.items()},
+        "ratio": ratios_of(case),
+        "first_call_s": {name: round(s, 4) for name, s in case.first_s.items()},
     }
 
 
@@ -323,7 +354,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", default=",".join(PARTS), help="parts, comma-separated")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--builds", type=int, default=4, help="times that all is made anew")
+    parser.add_argument("--rounds", type=int, default=5, help="per build")
     parser.add_argument("--budget", type=float, default=4.0, help="seconds per case")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -332,11 +364,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     torch.manual_seed(0)
-    rows = []
-    for part in args.only.split(","):
-        for case in PARTS[part](args.device):
-            rows.append(measure(case, args.rounds, args.device, args.budget))
-            print(f"{case.part}, {case.name}: {rows[-1]['ratio']}", flush=True)
+    rows = measure_all(args.only.split(","), args)
     show(rows)
     result = {
         "benchmark": "bench_layers",
