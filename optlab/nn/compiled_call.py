@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from optlab.nn.operation import Tensors, operation_named
+from optlab.nn.operation import operation_named
+from optlab.nn.operation_autograd import Tensors
 
 
 @torch.compiler.allow_in_graph  # type: ignore[untyped-decorator]

@@ -8,15 +8,20 @@ graph a second derivative is that of the reference, whose loops are unrolled.
 Shapes: runs R of a stack; every tensor has that axis in front.
 """
 
-import itertools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-Tensors = tuple[Tensor, ...]
-Arguments = tuple[Any, ...]
+from optlab.nn.operation_autograd import (
+    Arguments,
+    Tensors,
+    function_of,
+    gradient_of,
+    has_gradient,
+    quick_function_of,
+)
 
 _library = torch.library.Library("optlab", "FRAGMENT")  # type: ignore[no-untyped-call]
 _known: dict[str, "Operation"] = {}
@@ -62,8 +67,8 @@ class Operation:
         self.num_tensors, self.num_outputs, self.unread = num_tensors, num_outputs, unread
         self._forward = _operator(name, forward, shapes)
         self._backward = _operator(f"{name}_backward", backward, self._shapes_of_gradients)
-        self._function, self._gradient = _function_of(self), _gradient_of(self)
-        self._quick = _quick_function_of(self)
+        self._function, self._gradient = function_of(self), gradient_of(self)
+        self._quick = quick_function_of(self)
         _known[name] = self
 
     def __call__(self, *arguments: Any) -> Tensors:
@@ -93,7 +98,7 @@ class Operation:
             arguments: Arguments of the call.
         """
         tensors, numbers = arguments[: self.num_tensors], arguments[self.num_tensors :]
-        places = [i for i, tensor in enumerate(tensors) if _has_gradient(tensor)]
+        places = [i for i, tensor in enumerate(tensors) if has_gradient(tensor)]
 
         def results(*some: Tensor) -> Tensors:
             full = list(tensors)
@@ -140,146 +145,3 @@ def _operator(name: str, function: Callable[..., Tensors], shapes: Callable[...,
 
 def _first_of(function: Callable[..., Tensors]) -> Callable[..., Tensor]:
     return lambda *arguments: function(*arguments)[0]
-
-
-def _has_gradient(value: Any) -> bool:
-    """Return whether a value is a tensor of numbers that can move; lengths and labels cannot."""
-    return isinstance(value, Tensor) and value.is_floating_point()
-
-
-def _setup(operation: Operation, ctx: Any, inputs: Arguments, outputs: Tensors) -> None:
-    ctx.numbers = inputs[operation.num_tensors :]
-    kept = (output for i, output in enumerate(outputs) if i not in operation.unread)
-    ctx.save_for_backward(*inputs[: operation.num_tensors], *kept)
-    ctx.mark_non_differentiable(*outputs[operation.num_outputs :])
-    ctx.set_materialize_grads(False)
-
-
-def _backward(operation: Operation, call: Callable[..., Tensors], ctx: Any, grads: Any) -> Any:
-    saved = ctx.saved_tensors  # asked for once: checkpointing gives them away once
-    pairs = zip(saved[: operation.num_tensors], ctx.needs_input_grad, strict=False)
-    needed = [tensor is not None and wanted for tensor, wanted in pairs]
-    if all(g is None for g in grads[: operation.num_outputs]) or not any(needed):
-        return (None,) * len(ctx.needs_input_grad)
-    found = call(*grads[: operation.num_outputs], *saved, *ctx.numbers, needed)
-    kept = [grad if wanted else None for grad, wanted in zip(found, needed, strict=True)]
-    return (*kept, *(None for _ in ctx.numbers))
-
-
-def _quick_function_of(operation: Operation) -> Any:
-    """Return the autograd function for plain calls: it costs a fifth of the one for all cases."""
-
-    class Quick(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, *arguments: Any) -> Any:
-            outputs = operation._forward(*arguments)
-            _setup(operation, ctx, arguments, outputs)
-            return outputs
-
-        @staticmethod
-        def backward(ctx: Any, *grads: Any) -> Any:
-            twice = torch.is_grad_enabled()
-            call = operation._gradient.apply if twice else operation._backward
-            return _backward(operation, call, ctx, grads)
-
-    return Quick
-
-
-def _function_of(operation: Operation) -> Any:
-    """Return the autograd function for calls inside transforms of `torch.func`."""
-
-    class Function(torch.autograd.Function):
-        @staticmethod
-        def forward(*arguments: Any) -> Any:
-            return operation._forward(*arguments)
-
-        @staticmethod
-        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-            _setup(operation, ctx, inputs, output)
-
-        @staticmethod
-        def backward(ctx: Any, *grads: Any) -> Any:
-            return _backward(operation, operation._gradient.apply, ctx, grads)
-
-        @staticmethod
-        def vmap(info: Any, in_dims: Any, *arguments: Any) -> Any:
-            return _over_stack(Function.apply, info.batch_size, in_dims, arguments)
-
-    return Function
-
-
-def _gradient_of(operation: Operation) -> Any:
-    """Return the autograd function that computes gradients and can be differentiated itself."""
-    first, past = operation.num_outputs, operation.num_outputs + operation.num_tensors
-
-    class Gradient(torch.autograd.Function):
-        @staticmethod
-        def forward(*arguments: Any) -> Any:
-            return operation._backward(*arguments)
-
-        @staticmethod
-        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-            ctx.rest = [None if isinstance(value, Tensor) else value for value in inputs]
-            ctx.save_for_backward(*(v if isinstance(v, Tensor) else None for v in inputs))
-            ctx.set_materialize_grads(False)
-
-        @staticmethod
-        def backward(ctx: Any, *seconds: Any) -> Any:
-            inputs = [
-                kept if kept is not None else other
-                for kept, other in zip(ctx.saved_tensors, ctx.rest, strict=True)
-            ]
-            return _second_gradients(operation, inputs, seconds, first, past)
-
-        @staticmethod
-        def vmap(info: Any, in_dims: Any, *arguments: Any) -> Any:
-            return _over_stack(Gradient.apply, info.batch_size, in_dims, arguments)
-
-    return Gradient
-
-
-def _second_gradients(
-    operation: Operation, inputs: list[Any], seconds: Arguments, first: int, past: int
-) -> Any:
-    """Return the gradients of the inputs of `backward`, through `Operation.gradients`."""
-    kept = itertools.takewhile(lambda value: isinstance(value, Tensor), inputs[past:])
-    numbers = inputs[past + len(list(kept)) : -1]
-    places = [i for i in range(past) if _has_gradient(inputs[i])]
-    tensors = [i for i in range(first, past) if _has_gradient(inputs[i])]
-
-    def gradients(*some: Tensor) -> Tensors:
-        full = list(inputs)
-        for place, tensor in zip(places, some, strict=True):
-            full[place] = tensor
-        return operation.gradients(full[:first], (*full[first:past], *numbers))
-
-    found, pull, *_ = torch.func.vjp(gradients, *(inputs[i] for i in places))
-    given = [seconds[i - first] for i in tensors]
-    filled = tuple(
-        torch.zeros_like(g) if s is None or s.numel() != g.numel() else s
-        for g, s in zip(found, given, strict=True)
-    )
-    result: list[Any] = [None] * len(inputs)
-    for place, gradient in zip(places, pull(filled), strict=True):
-        result[place] = gradient
-    return tuple(result)
-
-
-def _over_stack(
-    call: Callable[..., Any], size: int, in_dims: Sequence[Any], arguments: Arguments
-) -> Any:
-    """Lay a mapped axis into the axis of runs, call, and take it out again."""
-    merged = [
-        _merged(argument, dim, size) if isinstance(argument, Tensor) else argument
-        for argument, dim in zip(arguments, in_dims, strict=True)
-    ]
-    outputs = call(*merged)
-    # A gradient that was not wanted is an empty tensor without any axis of runs.
-    whole = [output.ndim > 1 or output.numel() > 0 for output in outputs]
-    taken = (o.unflatten(0, (size, -1)) if w else o for o, w in zip(outputs, whole, strict=True))
-    return tuple(taken), tuple(0 if w else None for w in whole)
-
-
-def _merged(tensor: Tensor, dim: int | None, size: int) -> Tensor:
-    tensor = tensor.expand(size, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-    return tensor.flatten(0, 1)

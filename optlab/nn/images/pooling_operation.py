@@ -22,7 +22,8 @@ from optlab.nn.images.windows import (
 from optlab.nn.lone import is_alone, lone
 from optlab.nn.native import address, library, suffix_for
 from optlab.nn.normalization.eager import wide
-from optlab.nn.operation import Operation, Tensors
+from optlab.nn.operation import Operation
+from optlab.nn.operation_autograd import Tensors
 
 _Sizes = ctypes.c_int64 * 11
 

@@ -8,7 +8,7 @@ hidden H.
 import torch
 from torch import Tensor
 
-from optlab.nn.operation import Tensors
+from optlab.nn.operation_autograd import Tensors
 
 
 def new_outputs(

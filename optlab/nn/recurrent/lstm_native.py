@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from optlab.nn.native import address, library, suffix_for
-from optlab.nn.operation import Tensors
+from optlab.nn.operation_autograd import Tensors
 from optlab.nn.recurrent.lstm_eager import new_outputs
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from optlab.nn.operation import Operation, Tensors
+from optlab.nn.operation import Operation
+from optlab.nn.operation_autograd import Tensors
 from optlab.nn.recurrent.checks import check_operands
 from optlab.nn.recurrent.lstm_eager import (
     before,
