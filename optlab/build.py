@@ -222,17 +222,17 @@ def _objective(data: Data, loss: Loss) -> Objective:
     return objective if data.target_steps is None else objective.per_step()
 
 
-def _with_metrics(objective: Objective, metrics: Mapping[str, Metric], loss: Loss) -> Objective:
+def _with_metrics(objective: Objective, own: Mapping[str, Metric], loss: Loss) -> Objective:
     """Return the objective with a task's own metrics, which see whole rows, all steps of each."""
-    if not metrics:
+    if not own:
         return objective
 
     def measure(output: Tensor, target: Tensor) -> dict[str, Tensor]:
         shown = loss.activate(output)
-        own = {name: metric(shown, target) for name, metric in metrics.items()}
-        return {**objective.measure(output, target), **own}
+        found = {name: metric(shown, target) for name, metric in own.items()}
+        return {**objective.measure(output, target), **found}
 
-    return replace(objective, measure=measure, metric_names=(*objective.metric_names, *metrics))
+    return replace(objective, measure=measure, metric_names=(*objective.metric_names, *own))
 
 
 def _objective_of_rows(data: Data, loss: Loss) -> Objective:

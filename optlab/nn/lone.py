@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-Tensors = tuple[Tensor, ...]
+from optlab.nn.operation_autograd import Tensors, pulled_back
 
 # Asked at each call of a layer, and found quicker here than through their modules.
 _transforms_active = torch._C._are_functorch_transforms_active
@@ -110,7 +110,11 @@ def _function_of(
                 return (None,) * len(needed)
             saved = ctx.saved_tensors
             if torch.is_grad_enabled() or _is_batched(grad):
-                found = _pulled_back(plain, grad, saved[:num_tensors], ctx.numbers, needed)
+                arguments = (*saved[:num_tensors], *ctx.numbers)
+                places = [i for i in range(num_tensors) if needed[i]]
+                pulled = pulled_back(lambda *a: (plain(*a),), (grad,), arguments, places)
+                by_place = dict(zip(places, pulled, strict=True))
+                found = tuple(by_place.get(i) for i in range(num_tensors))
             else:
                 # Neither negated nor zeros that are nowhere.
                 grad = grad.clone() if grad.is_neg() or grad._is_zerotensor() else grad
@@ -124,26 +128,3 @@ def _is_batched(grad: Tensor) -> bool:
     """Return whether ``grad`` stands for many gradients, as in a vectorized Jacobian."""
     legacy: bool = _is_legacy_batch(grad)
     return legacy or _transforms_active()
-
-
-def _pulled_back(
-    plain: Callable[..., Tensor],
-    grad: Tensor,
-    tensors: tuple[Tensor | None, ...],
-    numbers: tuple[Any, ...],
-    needed: tuple[bool, ...],
-) -> tuple[Tensor | None, ...]:
-    """Return the gradients of the needed tensors, in differentiable operations."""
-    places = [i for i, tensor in enumerate(tensors) if tensor is not None and needed[i]]
-
-    def result(*some: Tensor) -> Tensor:
-        full: list[Tensor | None] = list(tensors)
-        for place, tensor in zip(places, some, strict=True):
-            full[place] = tensor
-        return plain(*full, *numbers)
-
-    _, pull, *_ = torch.func.vjp(result, *(tensors[i] for i in places))
-    found: list[Tensor | None] = [None] * len(tensors)
-    for place, gradient in zip(places, pull(grad), strict=True):
-        found[place] = gradient
-    return tuple(found)

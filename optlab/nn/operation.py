@@ -20,6 +20,7 @@ from optlab.nn.operation_autograd import (
     function_of,
     gradient_of,
     has_gradient,
+    pulled_back,
     quick_function_of,
 )
 
@@ -97,22 +98,8 @@ class Operation:
             grads: Gradient of each result, or None.
             arguments: Arguments of the call.
         """
-        tensors, numbers = arguments[: self.num_tensors], arguments[self.num_tensors :]
-        places = [i for i, tensor in enumerate(tensors) if has_gradient(tensor)]
-
-        def results(*some: Tensor) -> Tensors:
-            full = list(tensors)
-            for place, tensor in zip(places, some, strict=True):
-                full[place] = tensor
-            return self.reference(*full, *numbers)
-
-        outputs, pull, *_ = torch.func.vjp(results, *(tensors[i] for i in places))
-        filled = (
-            torch.zeros_like(output) if grad is None else grad
-            for output, grad in zip(outputs, grads, strict=True)
-        )
-        gradients: Tensors = pull(tuple(filled))
-        return gradients
+        places = [i for i in range(self.num_tensors) if has_gradient(arguments[i])]
+        return pulled_back(self.reference, grads, arguments, places)
 
     def _shapes_of_gradients(self, *arguments: Any) -> Tensors:
         tensors = arguments[self.num_outputs :][: self.num_tensors]

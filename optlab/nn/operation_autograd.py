@@ -20,6 +20,36 @@ def has_gradient(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
+def pulled_back(
+    function: Callable[..., Tensors],
+    grads: Sequence[Tensor | None],
+    arguments: Sequence[Any],
+    places: Sequence[int],
+) -> Tensors:
+    """Return gradients in differentiable operations.
+
+    Args:
+        function: ``(*arguments) -> results``, in differentiable operations.
+        grads: Gradient of each result; None stands for zeros.
+        arguments: Where to take the gradients.
+        places: Which of the arguments to take them for.
+    """
+
+    def results(*some: Tensor) -> Tensors:
+        full = list(arguments)
+        for place, tensor in zip(places, some, strict=True):
+            full[place] = tensor
+        return function(*full)
+
+    outputs, pull, *_ = torch.func.vjp(results, *(arguments[i] for i in places))
+    filled = (
+        torch.zeros_like(output) if grad is None else grad
+        for output, grad in zip(outputs, grads, strict=True)
+    )
+    gradients: Tensors = pull(tuple(filled))
+    return gradients
+
+
 def _setup(operation: Any, ctx: Any, inputs: Arguments, outputs: Tensors) -> None:
     ctx.numbers = inputs[operation.num_tensors :]
     kept = (output for i, output in enumerate(outputs) if i not in operation.unread)
