@@ -26,7 +26,7 @@ from optlab.nn.losses import Objective as FunctionLoss
 from optlab.optim.regularizers import Regularizer, is_weight
 from optlab.optim.transformed import Transform, transformed
 from optlab.tasks.base import Data, Metric, Split
-from optlab.train import FunctionalRun, Objective, PlainRun, Run, Sampler, Training, foreign_run
+from optlab.train import Objective, Parts, RuleChoice, Sampler, Training
 from optlab.types import Natural
 
 Config = Mapping[str, Any]
@@ -42,21 +42,53 @@ def build(config: Config, chosen: Collection[str] = ()) -> Training:
     Raises:
         ConfigError: For anything in ``config`` that cannot be used, naming the dotted field.
     """
+    return parts_of(config, chosen).training()
+
+
+def parts_of(config: Config, chosen: Collection[str] = (), like: Parts | None = None) -> Parts:
+    """Return what the run of a configuration is made of.
+
+    Args:
+        config: Every section, as ``config.yaml`` holds it.
+        chosen: Sections that the user named; among these a choice without effect is refused.
+        like: Parts of a run with the same task, loss, model, norm, device and dtype: its data and
+            objective are used again, and what was found out about them is not asked again.
+
+    Raises:
+        ConfigError: For anything in ``config`` that cannot be used, naming the dotted field.
+    """
     _refuse_unknown_sections(config)
     trainer = TrainerConfig(**bind(TrainerConfig, config["trainer"], "trainer"))
     diagnostics = DiagnosticsConfig(**bind(DiagnosticsConfig, config["diagnostics"], "diagnostics"))
     device, dtype = resolve_device(config["device"]), getattr(torch, trainer.dtype)
-    task = _create(registry.tasks, config, "task")
-    raw = task.load()
-    loss = _loss(config, task.default_loss, raw)
-    data = _encoded(raw, loss).to(device, dtype)
-    module = _model(config, raw, loss, chosen).to(device, dtype)
-    objective = _with_metrics(_objective(raw, loss), getattr(task, "metrics", {}), loss)
+    if like is None:
+        task = _create(registry.tasks, config, "task")
+        raw = task.load()
+        loss = _loss(config, task.default_loss, raw)
+        data = _encoded(raw, loss).to(device, dtype)
+        objective = _with_metrics(_objective(raw, loss), getattr(task, "metrics", {}), loss)
+        outputs = loss.num_outputs(raw.num_classes) if raw.num_classes else raw.num_outputs
+    else:
+        data, objective, outputs = like.data, like.objective, like.num_outputs
+    module = _model(config, data, outputs, chosen).to(device, dtype)
     sampler = _sampler(config["seed"], trainer, len(data.train), device)
-    _refuse_single_row_statistics(module, data.train.x, sampler)
-    run = _run(config, trainer, module, objective, data.train)
-    schedule = _create(registry.schedules, config, "schedule")
-    return Training(run, data, sampler, trainer, diagnostics, schedule.factor)
+    if like is None:
+        _refuse_other_scores(module, data, outputs, section(config, "model")[0])
+        _refuse_single_row_statistics(module, data.train.x, sampler)
+    regularizer, optimizer = _update(config, trainer, module)
+    schedule = _create(registry.schedules, config, "schedule").factor
+    return Parts(
+        module,
+        objective,
+        data,
+        outputs,
+        optimizer,
+        regularizer,
+        sampler,
+        trainer,
+        diagnostics,
+        schedule,
+    )
 
 
 def resolve_device(name: str) -> torch.device:
@@ -161,8 +193,7 @@ class _Part:
         return module
 
 
-def _model(config: Config, data: Data, loss: Loss, chosen: Collection[str]) -> nn.Module:
-    outputs = loss.num_outputs(data.num_classes) if data.num_classes else data.num_outputs
+def _model(config: Config, data: Data, outputs: int, chosen: Collection[str]) -> nn.Module:
     activation = _Part(config, "activation", registry.activations)
     norm = _Part(config, "norm", registry.norms)
     activation.make()  # a wrong name or option is refused even by a model without hidden layers
@@ -180,7 +211,6 @@ def _model(config: Config, data: Data, loss: Loss, chosen: Collection[str]) -> n
     initializer = _create(registry.initializers, config, "init")
     has_weights = initialize(module, initializer, config["seed"])
     seed_dropout(module, config["seed"])
-    _refuse_other_scores(module, data, outputs, section(config, "model")[0])
     idle = [part.name for part in (activation,) if not part.used and part.name in chosen]
     idle += ["norm"] if has_norm and not norm.used else []
     idle += ["init"] if "init" in chosen and not has_weights else []
@@ -274,9 +304,10 @@ def _refuse_single_row_statistics(module: nn.Module, rows: Tensor, sampler: Samp
         ) from error
 
 
-def _run(
-    config: Config, trainer: TrainerConfig, module: nn.Module, objective: Objective, rows: Split
-) -> Run:
+def _update(
+    config: Config, trainer: TrainerConfig, module: nn.Module
+) -> tuple[Regularizer, RuleChoice | Config]:
+    """Return what is done to gradients, and the optimizer."""
     regularizer = Regularizer(**bind(Regularizer, config["regularizer"], "regularizer"))
     penalized = regularizer.l1 or regularizer.l2 or regularizer.decay
     if penalized and not any(is_weight(parameter) for parameter in module.parameters()):
@@ -294,7 +325,7 @@ def _run(
                 "trainer.engine=functional runs optlab's own rules; for optimizer=foreign use "
                 "trainer.engine=auto"
             )
-        return foreign_run(options, module, objective, rows, regularizer)
+        return regularizer, options
     entry = registry.optimizers.get(choice)
     make = transformed(entry, transform)
     hyper = make.rule.hyper(**bind(entry.rule.hyper, options, "optimizer"))
@@ -304,7 +335,4 @@ def _run(
             f"weights would decay twice: {choice} has weight_decay={own_decay:g} of its own; set "
             "optimizer.weight_decay=0 or regularizer.decay=0"
         )
-    if trainer.engine == "plain":
-        own = make.from_hyper(module.parameters(), hyper)
-        return PlainRun(module, objective, rows, own, regularizer)
-    return FunctionalRun(module, objective, rows, make.rule, hyper, regularizer)
+    return regularizer, RuleChoice(make, hyper)

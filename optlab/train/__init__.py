@@ -5,6 +5,7 @@ from optlab.train.foreign import foreign_run
 from optlab.train.functional import FunctionalRun
 from optlab.train.loop import Outcome, Training
 from optlab.train.objective import Objective
+from optlab.train.parts import Parts, RuleChoice
 from optlab.train.plain import PlainRun
 from optlab.train.run import Run
 from optlab.train.samplers import Sampler
@@ -15,7 +16,9 @@ __all__ = [
     "FunctionalRun",
     "Objective",
     "Outcome",
+    "Parts",
     "PlainRun",
+    "RuleChoice",
     "Run",
     "RunState",
     "Sampler",
