@@ -121,13 +121,14 @@ def check_inputs(x: Tensor, *axes: str | int, dtype: torch.dtype | None = None) 
 def check_tokens(x: Tensor, vocabulary: int) -> None:
     """Refuse tokens outside [0, V), V being the vocabulary.
 
-    Values are looked at where that stops nothing: on the CPU, outside of compilers and transforms.
+    Values are looked at where there are some and that stops nothing: on the CPU, outside of
+    compilers, recorders and transforms.
 
     Raises:
         ConfigError: For a token outside.
     """
     hidden = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    if hidden or x.device.type != "cpu" or x.numel() == 0:
+    if hidden or type(x) is not Tensor or x.device.type != "cpu" or x.numel() == 0:
         return
     low, high = int(x.min()), int(x.max())
     if low < 0 or high >= vocabulary:

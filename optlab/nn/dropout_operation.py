@@ -11,7 +11,7 @@ from torch import Tensor
 
 from optlab.compiler import NoCompiler
 from optlab.nn.lone import is_alone, lone
-from optlab.nn.native import library
+from optlab.nn.native import is_spelled_out, library
 from optlab.nn.normalization.eager import ready, wide
 from optlab.nn.operation import Operation
 from optlab.seeding import uniform_at
@@ -72,7 +72,7 @@ def _plain(x: Tensor, key: Tensor, count: Tensor, rate: float) -> tuple[Tensor]:
 
 
 def _forward(x: Tensor, key: Tensor, count: Tensor, rate: float) -> tuple[Tensor]:
-    kernel = _kernel(wide(x.dtype)) if x.is_cpu else None
+    kernel = _kernel(wide(x.dtype)) if x.is_cpu and not is_spelled_out() else None
     if kernel is None:
         return _plain(x, key, count, rate)
     y = _run(kernel, ready(x, wide(x.dtype)), key, count, rate, x.shape[0])

@@ -66,6 +66,7 @@ class Operation:
     ) -> None:
         self.name, self.reference = name, reference
         self.num_tensors, self.num_outputs, self.unread = num_tensors, num_outputs, unread
+        self.implementations = _implementations(name, forward, backward)
         self._forward = _operator(name, forward, shapes)
         self._backward = _operator(f"{name}_backward", backward, self._shapes_of_gradients)
         self._function, self._gradient = function_of(self), gradient_of(self)
@@ -111,6 +112,21 @@ class Operation:
             else filler.new_empty(0)
             for t, wanted in zip(tensors, needed, strict=True)
         )
+
+
+def _implementations(name: str, *functions: Callable[..., Tensors]) -> dict[str, Any]:
+    """Return what PyTorch's operators of these names compute."""
+    made = {}
+    for suffix, function in zip(("", "_backward"), functions, strict=True):
+        _, _, returned = torch.library.infer_schema(function, mutates_args=()).partition("->")
+        lone = returned.strip() == "((Tensor))"
+        made[name + suffix] = _first_of(function) if lone else function
+    return made
+
+
+def known_operations() -> Collection[str]:
+    """Return the names of all operations."""
+    return _known.keys()
 
 
 def operation_named(name: str) -> Operation:

@@ -26,7 +26,17 @@ AS_THEY_ARE = GradientOptions()
 
 
 class FunctionalRun:
-    """A `Run` of a rule. See `optlab.train.run.Run` for the contract."""
+    """A `Run` of a rule. See `optlab.train.run.Run` for the contract.
+
+    Attributes:
+        rule: The update.
+        hyper: Its hyperparameters.
+        blocks: The parameters as what the rule updates: one flat tensor for an elementwise rule,
+            else each by itself.
+        grads: Gradient of each block.
+        weights: Where penalties apply in each block: a flag or a mask.
+        states: State of each block.
+    """
 
     def __init__(
         self,
@@ -49,10 +59,10 @@ class FunctionalRun:
         leaves = list(module.parameters())
         require_sound(rule, hyper, leaves)  # before tensors are laid end to end on its word
         blocks = [leaves] if rule.elementwise else [[leaf] for leaf in leaves]
-        self._gradient, self._grads = _gradient_views(blocks)
-        self._weights = [_weight_mask(block) for block in blocks]
-        self._flat = [_lay_flat(block) for block in blocks]
-        self._states = {flat: rule.init_state(flat, hyper) for flat in self._flat}
+        self._gradient, self.grads = _gradient_views(blocks)
+        self.weights = [_weight_mask(block) for block in blocks]
+        self.blocks = [_lay_flat(block) for block in blocks]
+        self.states = {flat: rule.init_state(flat, hyper) for flat in self.blocks}
         self._execution = Execution("the functional engine", rule)
 
     @property
@@ -72,26 +82,27 @@ class FunctionalRun:
         with torch.no_grad():
             # Before the update: the output may be a view of the parameters (`Point`).
             values = self.objective.values(loss.detach(), output.detach(), y)
-            self._update(lr_factor)
+            self.update(lr_factor)
         return values
 
-    def _update(self, lr_factor: float) -> None:
+    def update(self, lr_factor: float) -> None:
+        """Update the parameters from the gradients as they are."""
         hyper = self.hyper
         if lr_factor != 1.0:
             hyper = hyper.with_values(lr=self.lr * lr_factor)
         self._last_hyper = hyper
-        grads, params = self._grads, self._flat
+        grads, params = self.grads, self.blocks
         if not self._bare:
-            regularizer, weights = self._regularizer, self._weights
+            regularizer, weights = self._regularizer, self.weights
             grads = regularized(grads, params, weights, regularizer, len(self._data))
             pairs = zip(params, weights, strict=True)
             params = [decayed(p, weight, hyper.lr, regularizer) for p, weight in pairs]
-        for flat, grad, param in zip(self._flat, grads, params, strict=True):
+        for flat, grad, param in zip(self.blocks, grads, params, strict=True):
             if flat.grad is not grad:
                 flat.grad = grad
             if param is not flat:
                 flat.copy_(param)
-        self._execution.prepare(self._flat, self._states, hyper, AS_THEY_ARE, owned=True)
+        self._execution.prepare(self.blocks, self.states, hyper, AS_THEY_ARE, owned=True)
         self._execution.run()
 
     @contextmanager
@@ -100,16 +111,16 @@ class FunctionalRun:
         if self.rule.iterate is None:
             yield
             return
-        here = [flat.clone() for flat in self._flat]
+        here = [flat.clone() for flat in self.blocks]
         with torch.no_grad():
-            for flat, state in self._states.items():
+            for flat, state in self.states.items():
                 numbers = with_numbers(state, self.rule)
                 flat.copy_(self.rule.iterate(flat, numbers, self._last_hyper))
         try:
             yield
         finally:
             with torch.no_grad():
-                for flat, point in zip(self._flat, here, strict=True):
+                for flat, point in zip(self.blocks, here, strict=True):
                     flat.copy_(point)
 
     def gradients(self) -> dict[str, Tensor]:

@@ -48,6 +48,8 @@ class Parts:
         trainer: Epochs, cadences and early stopping.
         diagnostics: What to measure inside the network, and how often.
         schedule: ``(update, num_updates) -> factor`` of the learning rate, updates from 0.
+        structure: Equal for runs whose modules and objectives differ in nothing but numbers in
+            parameters and buffers.
     """
 
     module: nn.Module
@@ -60,6 +62,7 @@ class Parts:
     trainer: TrainerConfig
     diagnostics: DiagnosticsConfig
     schedule: Schedule
+    structure: str
 
     @property
     def num_updates(self) -> int:

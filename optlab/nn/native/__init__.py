@@ -6,6 +6,9 @@ on the CPU) a layer computes the same with PyTorch's operations.
 
 import ctypes
 import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 import torch
@@ -23,6 +26,24 @@ def library(name: str) -> ctypes.CDLL | NoCompiler:
         return c_library(Path(__file__).with_name(f"{name}.c").read_text(), reorder=True)
     except NoCompiler as reason:
         return reason
+
+
+_spelled_out: ContextVar[bool] = ContextVar("spelled_out", default=False)
+
+
+@contextmanager
+def spelled_out() -> Iterator[None]:
+    """Within, layers that are asked compute with PyTorch's operations, for somebody who records."""
+    token = _spelled_out.set(True)
+    try:
+        yield
+    finally:
+        _spelled_out.reset(token)
+
+
+def is_spelled_out() -> bool:
+    """Return whether kernels are to be left aside."""
+    return _spelled_out.get()
 
 
 def suffix_for(*tensors: Tensor | None) -> str | None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from optlab.compiler import NoCompiler
-from optlab.nn.native import library
+from optlab.nn.native import is_spelled_out, library
 
 #: Runs, rows, channels, positions of a tensor [R, N, C, L].
 Sizes = tuple[int, int, int, int]
@@ -56,7 +56,7 @@ def kernels_for(dtype: torch.dtype) -> Kernels | None:
 
 def kernels_of(x: Tensor) -> Kernels | None:
     """Return the functions that serve ``x``, if there are any; not for an empty one."""
-    return kernels_for(x.dtype) if x.is_cpu and x.numel() else None
+    return kernels_for(x.dtype) if x.is_cpu and x.numel() and not is_spelled_out() else None
 
 
 def _kernel(name: str, layout: str) -> Kernel:
