@@ -2,9 +2,10 @@
 
 From the bottom: `graph` records a function as PyTorch's operations, `lower` writes these as loops
 (`nests`, `forms`) over memory (`values`), `function` compiles and calls them, `programs` makes the
-functions of a run, and `backend` trains many runs with them.
+functions that runs share, `run` knows the addresses of one, and `backend` trains many.
 """
 
-from optlab.train.native.backend import Native, NotNative
+from optlab.train.native.backend import Native
+from optlab.train.native.run import NotNative
 
 __all__ = ["Native", "NotNative"]

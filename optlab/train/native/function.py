@@ -46,6 +46,11 @@ class Function:
         """Whether it is one C function, without calls of PyTorch."""
         return len(self.steps) == 1 and not isinstance(self.steps[0], Call)
 
+    @property
+    def address(self) -> int | None:
+        """Where the C function is, if the whole is one."""
+        return ctypes.cast(self.steps[0], ctypes.c_void_p).value if self.is_whole else None
+
 
 def compiled(
     function: Callable[..., Sequence[Tensor]],
