@@ -16,9 +16,9 @@ aten = torch.ops.aten
 _COMPOSITE = [
     *(aten._log_softmax, aten._log_softmax_backward_data, aten._softmax),
     *(aten._softmax_backward_data, aten.addmm, aten.threshold_backward, aten.tanh_backward),
-    *(aten.sigmoid_backward, aten.addcmul, aten.addcdiv, aten.lerp, aten.var_mean, aten.var),
+    *(aten.sigmoid_backward, aten.addcmul, aten.addcdiv, aten.lerp),
     *(aten.baddbmm, aten.new_zeros, aten.new_ones, aten.new_full, aten.select_backward),
-    *(aten.slice_backward, aten.embedding_dense_backward, aten.std, aten.norm, aten.square),
+    *(aten.slice_backward, aten.embedding_dense_backward, aten.norm, aten.square),
 ]
 
 #: Our own operations that are recorded as what they compute, where PyTorch's operations do it well;
@@ -43,12 +43,14 @@ def graph_of(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]
             lambda *given: tuple(function(*given)),
             decomposition_table=_own(),
             tracing_mode="fake",
+            _allow_non_fake_inputs=True,
         )(*inputs)
         traced.graph.eliminate_dead_code()
         pure: Any = make_fx(
             torch.func.functionalize(traced, remove="mutations"),
             decomposition_table=parts,
             tracing_mode="fake",
+            _allow_non_fake_inputs=True,
         )(*inputs)
     pure.graph.eliminate_dead_code()
     module: GraphModule = pure
