@@ -128,13 +128,26 @@ def write_json(path: str | Path, payload: Any) -> None:
     JSON has no nan or infinity: they are written as the texts "nan", "inf" and "-inf", which
     ``float`` reads back.
     """
-    text = json.dumps(_finite(payload), indent=2, allow_nan=False)
-    write_atomic(path, (text + "\n").encode())
+    write_atomic(path, _json_text(payload).encode())
 
 
 def write_result(folder: str | Path, result: RunResult) -> None:
     """Write ``result.json`` into a run folder."""
-    write_json(Path(folder) / RESULT_FILE, dataclasses.asdict(result))
+    write_atomic(Path(folder) / RESULT_FILE, result_text(result).encode())
+
+
+def result_text(result: RunResult) -> str:
+    """Return what ``result.json`` says; `result_from_text` reads it back."""
+    return _json_text(dataclasses.asdict(result))
+
+
+def result_from_text(text: str | bytes) -> RunResult:
+    """Return the result of which `result_text` made the text.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: When it is damaged or of another form.
+    """
+    return _result_from(json.loads(text))
 
 
 def read_result(folder: str | Path) -> RunResult:
@@ -145,7 +158,7 @@ def read_result(folder: str | Path) -> RunResult:
     """
     path = Path(folder) / RESULT_FILE
     try:
-        return _result_from(json.loads(path.read_bytes()))
+        return result_from_text(path.read_bytes())
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _unreadable(path, error) from error
 
@@ -205,11 +218,16 @@ def varying(records: Sequence[RunRecord]) -> list[str]:
     Left out are the sections of `OUTCOME_FREE` and every key that follows from the name beside or
     above it: among runs of Adam and of RMSprop at their defaults, ``optimizer.name`` says it all.
     """
-    tables = [record.options for record in records]
-    keys = {key for table in tables for key in table if key.split(".")[0] not in OUTCOME_FREE}
+    keys = differing([record.options for record in records])
+    return [key for key in keys if key.split(".")[0] not in OUTCOME_FREE]
+
+
+def differing(tables: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the keys in which flat configurations differ, sorted, each name for all it implies."""
+    keys = {key for table in tables for key in table}
     tokens = {key: [_token(table, key) for table in tables] for key in keys}
-    differing = {key for key in keys if len(set(tokens[key])) > 1}
-    return sorted(key for key in differing if not _follows_from_name(key, tokens))
+    several = {key for key in keys if len(set(tokens[key])) > 1}
+    return sorted(key for key in several if not _follows_from_name(key, tokens))
 
 
 def _follows_from_name(key: str, tokens: Mapping[str, Sequence[str]]) -> bool:
@@ -238,6 +256,10 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
+
+
+def _json_text(payload: Any) -> str:
+    return json.dumps(_finite(payload), indent=2, allow_nan=False) + "\n"
 
 
 def _finite(value: Any) -> Any:

@@ -25,13 +25,13 @@ def summarize(folder: Path) -> int:
     failed = [r for r in records if r.result.status not in ("done", "diverged")]
     for record in failed:
         print(f"  {record.result.status}: {record.folder.name}: {record.result.cause}")
-    unfinished = _unfinished(folder)
+    unfinished = unfinished_runs(folder)
     if unfinished:
         print(f"  {len(unfinished)} unfinished: the same line again does them")
     return len(failed) + len(unfinished)
 
 
-def _unfinished(folder: Path) -> list[Path]:
-    """Return the run folders that hold a configuration and no result."""
+def unfinished_runs(folder: Path) -> list[Path]:
+    """Return the run folders below ``folder`` that hold a configuration and no result."""
     begun = sorted(path.parent for path in folder.rglob(CONFIG_FILE))
     return [run for run in begun if not (run / RESULT_FILE).exists()]
