@@ -1,7 +1,8 @@
 """Runs as C programs made from one run's own computation, on the CPU.
 
-From the bottom: `graph` records a function as PyTorch's operations, `lower` writes these as loops
-(`nests`, `forms`) over memory (`values`), `function` compiles and calls them, `programs` makes the
+From the bottom: `graph` records a function as PyTorch's operations, `lower` writes these
+(`elementwise`, `views`, `reductions`, `lookups`) as loops (`nests`) over memory (`values`),
+`function` compiles and calls them, `programs` makes the
 functions that runs share, `run` knows the addresses of one, and `backend` trains many.
 """
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from optlab.compiler import c_library
+from optlab.train.native import elementwise, lookups, reductions, views  # noqa: F401 - they register
 from optlab.train.native.graph import graph_of
 from optlab.train.native.lower import Lowering
 from optlab.train.native.values import C_TYPES, Call, Part, Ref, Storage

@@ -80,6 +80,10 @@ class Nest:
         """Return the loops' variables."""
         return [f"i{k}" for k in range(len(self.axes))]
 
+    def loops(self) -> list[tuple[str, int]]:
+        """Return the loops' variables and lengths, the outermost first."""
+        return list(zip(self.names(), (length for length, _ in self.axes), strict=True))
+
     def constants(self) -> list[str]:
         """Return the statements that need no loop."""
         return [self._load(ref) for ref, s in self.reads.values() if not any(s)]
@@ -107,12 +111,8 @@ class Nest:
     def _statement(self, formula: Formula) -> str:
         kind = local_type(formula.dtype)
         if formula.table is not None:
-            at = f"{self.address(formula.table)} + {self.name(formula.arguments[0])}"
-            text = f"{formula.table.storage.name}[{at} * {formula.step}]"
-            if formula.step != 1:
-                at = f"{self.address(formula.table)} + {self.name(formula.arguments[0])}"
-                at += f" * (int64_t){formula.step}"
-                text = f"{formula.table.storage.name}[{at}]"
+            along = f"{self.name(formula.arguments[0])} * (int64_t){formula.step}"
+            text = f"{formula.table.storage.name}[{self.address(formula.table)} + {along}]"
         else:
             operands = [f"(({formula.operand}){self.name(a)})" for a in formula.arguments]
             suffix = "f" if formula.operand == "float" else ""
@@ -154,97 +154,88 @@ def elementwise(shape: Shape, stores: Sequence[tuple[Ref, Value]]) -> list[str]:
     writes = [
         f"{ref.storage.name}[{nest.address(ref)}] = {nest.name(value)};" for ref, value in stores
     ]
-    loops = list(zip(nest.names(), (length for length, _ in nest.axes), strict=True))
-    return block([*nest.constants(), *looped(loops, [*nest.body(), *writes], vector=True)])
+    inside = [*nest.body(), *writes]
+    return block([*nest.constants(), *looped(nest.loops(), inside, vector=True)])
+
+
+class Reduction:
+    """A nest in which some axes end in one number.
+
+    Args:
+        value: What is reduced.
+        axes: Which of its axes.
+        to: Where the result goes: a whole storage with the axes that are left.
+    """
+
+    def __init__(self, value: Value, axes: Sequence[int], to: Ref) -> None:
+        shape = value.shape
+        groups = [int(axis in axes) for axis in range(len(shape))]
+        kept = iter(to.strides)
+        shown = Ref(to.storage, shape, tuple(0 if g else next(kept) for g in groups))
+        self.nest = Nest(shape, [value], [shown], groups)
+        self.loops = [
+            (name, length, bool(groups[members[0]]))
+            for name, (length, members) in zip(self.nest.names(), self.nest.axes, strict=True)
+        ]
+        self.value = self.nest.name(value)
+        self.target = f"{to.storage.name}[{self.nest.address(shown)}]"
+
+    def of(self, reduced: bool) -> list[tuple[str, int]]:
+        """Return the loops that are reduced, or those that are kept."""
+        return [(name, length) for name, length, flag in self.loops if flag is reduced]
+
+    def outside(self, lines: Sequence[str]) -> list[str]:
+        """Return statements inside the loops that are kept."""
+        return block([*self.nest.constants(), *looped(self.of(False), lines)])
 
 
 def reduction(kind: str, value: Value, axes: Sequence[int], to: Ref) -> list[str]:
-    """Return the statements that reduce ``axes`` of a value.
+    """Return the statements that reduce ``axes`` of a value; see `Reduction`.
 
     Args:
         kind: A name in `REDUCTIONS`.
         value: What is reduced.
         axes: Which of its axes.
-        to: Where the result goes: a whole storage with the axes that are left.
+        to: Where the result goes.
     """
-    shape = value.shape
-    groups = [int(axis in axes) for axis in range(len(shape))]
-    kept_axes = [axis for axis in range(len(shape)) if not groups[axis]]
-    over: list[int] = [0] * len(shape)
-    for axis, step in zip(kept_axes, to.strides, strict=True):
-        over[axis] = step
-    shown = Ref(to.storage, shape, tuple(over))
-    nest = Nest(shape, [value], [shown], groups)
-    loops = [
-        (name, length, groups[members[0]])
-        for name, (length, members) in zip(nest.names(), nest.axes, strict=True)
-    ]
-    target = f"{to.storage.name}[{_place(nest, shown)}]"
+    own = Reduction(value, axes, to)
     start, combine, operator = REDUCTIONS[kind]
-    if loops and not loops[-1][2]:
-        return _into_memory(nest, loops, target, start, combine, value)
-    count = math.prod(shape[axis] for axis in axes)
-    narrow = local_type(value.dtype)
-    wide = "double" if narrow == "float" and kind == "sum" and count >= LONG_SUM else narrow
-    outer = [(n, length) for n, length, reduced in loops if not reduced]
-    inner = [(n, length) for n, length, reduced in loops if reduced]
-    take = combine.format(acc="acc", v=nest.name(value))
+    if own.loops and not own.loops[-1][2]:
+        return _into_memory(own, start, combine)
+    count = math.prod(value.shape[axis] for axis in axes)
+    kind_of_sum = local_type(value.dtype)
+    if kind_of_sum == "float" and kind == "sum" and count >= LONG_SUM:
+        kind_of_sum = "double"
+    take = combine.format(acc="acc", v=own.value)
     pragma = f"#pragma omp simd reduction({operator}:acc)" if operator else ""
-    sums = looped(inner, [*nest.body(), f"acc = {take};"], pragma=pragma)
-    lines = [f"{wide} acc = {start};", *sums, f"{target} = acc;"]
-    return block([*nest.constants(), *looped(outer, lines)])
+    inner = looped(own.of(True), [*own.nest.body(), f"acc = {take};"], pragma=pragma)
+    return own.outside([f"{kind_of_sum} acc = {start};", *inner, f"{own.target} = acc;"])
 
 
-def _into_memory(
-    nest: Nest,
-    loops: Sequence[tuple[str, int, int]],
-    target: str,
-    start: str,
-    combine: str,
-    value: Value,
-) -> list[str]:
+def _into_memory(own: Reduction, start: str, combine: str) -> list[str]:
     """Reduce outer axes row by row: the innermost loop runs along the result."""
-    first = next(i for i, loop in enumerate(loops) if loop[2]) if any(x[2] for x in loops) else 0
-    last = max((i for i, loop in enumerate(loops) if loop[2]), default=-1)
-    outer = [(n, length) for n, length, _ in loops[:first]]
-    tail = [(n, length) for n, length, flag in loops[first:] if not flag]
-    reduced = [(n, length) for n, length, flag in loops[first : last + 1] if flag]
-    between = [(n, length) for n, length, flag in loops[first : last + 1] if not flag]
-    trailing = [(n, length) for n, length, _ in loops[last + 1 :]]
-    clear = looped(tail, [f"{target} = {start};"], vector=True)
-    take = combine.format(acc=target, v=nest.name(value))
-    inner = looped(trailing, [*nest.body(), f"{target} = {take};"], vector=True)
-    return block(
-        [*nest.constants(), *looped(outer, [*clear, *looped([*between, *reduced], inner)])]
-    )
-
-
-def _place(nest: Nest, ref: Ref) -> str:
-    return nest.address(ref)
+    flags = [flag for _, _, flag in own.loops]
+    first = flags.index(True) if True in flags else 0
+    last = len(flags) - flags[::-1].index(True) if True in flags else 0
+    pairs = [(name, length) for name, length, _ in own.loops]
+    kept = [pair for pair, flag in zip(pairs[first:], flags[first:], strict=True) if not flag]
+    between = [p for p, flag in zip(pairs[first:last], flags[first:last], strict=True) if not flag]
+    clear = looped(kept, [f"{own.target} = {start};"], vector=True)
+    take = combine.format(acc=own.target, v=own.value)
+    rows = looped(pairs[last:], [*own.nest.body(), f"{own.target} = {take};"], vector=True)
+    sums = looped([*between, *own.of(True)], rows)
+    return block([*own.nest.constants(), *looped(pairs[:first], [*clear, *sums])])
 
 
 def position_of_largest(value: Value, axis: int, to: Ref) -> list[str]:
     """Return the statements that find the first largest element (or NaN) along an axis."""
-    shape = value.shape
-    groups = [int(a == axis) for a in range(len(shape))]
-    over = [0] * len(shape)
-    for a, step in zip((a for a in range(len(shape)) if a != axis), to.strides, strict=True):
-        over[a] = step
-    shown = Ref(to.storage, shape, tuple(over))
-    nest = Nest(shape, [value], [shown], groups)
-    loops = [
-        (name, length, groups[members[0]])
-        for name, (length, members) in zip(nest.names(), nest.axes, strict=True)
-    ]
-    outer = [(n, length) for n, length, flag in loops if not flag]
-    inner = [(n, length) for n, length, flag in loops if flag]
+    own = Reduction(value, [axis], to)
+    inner, v = own.of(True), own.value
     index = inner[0][0] if inner else "0"
-    v, kind = nest.name(value), local_type(value.dtype)
-    better = f"{v} > best || ({v} != {v} && best == best)"
-    take = [*nest.body(), f"if ({better} || {index} == 0) {{ best = {v}; at = {index}; }}"]
-    lines = [f"{kind} best = 0;", "int64_t at = 0;", *looped(inner, take)]
-    lines.append(f"{to.storage.name}[{nest.address(shown)}] = at;")
-    return block([*nest.constants(), *looped(outer, lines)])
+    better = f"{v} > best || ({v} != {v} && best == best) || {index} == 0"
+    take = [*own.nest.body(), f"if ({better}) {{ best = {v}; at = {index}; }}"]
+    start = [f"{local_type(value.dtype)} best = 0;", "int64_t at = 0;"]
+    return own.outside([*start, *looped(inner, take), f"{own.target} = at;"])
 
 
 def looped(
