@@ -6,19 +6,16 @@ from collections.abc import Mapping
 
 from rich.console import Console as Terminal
 from rich.live import Live
-from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from optlab.loggers.base import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
+from optlab.loggers.live_line import bar_line, clock
 from optlab.results import RunResult
 from optlab.types import Natural
 
 SHOWN = {TRAIN_LOSS: "train loss", VAL_LOSS: "val loss", VAL_ACCURACY: "val accuracy"}
 REFRESH_S = 0.1  # between redraws of the bar
 QUIET_S = 10.0  # after which a line need not wait for an evaluation
-BAR, SHORTEST_BAR, SHORTEST_TITLE = 20, 5, 10  # in characters
-GOOD_TITLE = 30  # enough of it before less important values are shown
 
 
 class Console:
@@ -109,26 +106,14 @@ class Console:
         return (update - self._rate_from[1]) / max(time.perf_counter() - self._rate_from[0], 1e-9)
 
     def _bar_line(self, update: int, epoch: float) -> Table:
-        """Return title, bar, share done and state in one line of the terminal's present width."""
-        share = f"{update / max(self._num_updates, 1):4.0%}"
+        """Return the live line at the terminal's present width."""
         state = self._state(update, epoch)
         if rate := self._rate(update):
-            state["left"] = f"{_clock((self._num_updates - update) / rate)} left"
-        room = self._terminal.width - len(share) - 3  # a space between any two columns
-        title = min(len(self._title), SHORTEST_TITLE)
-        spare = min(len(self._title), GOOD_TITLE) - title
-        words = ", ".join(_fitting(state, room - title - SHORTEST_BAR, spare))
-        room -= len(words)
-        title = min(len(self._title), max(room - SHORTEST_BAR, SHORTEST_TITLE))
-        bar = max(min(BAR, room - title), SHORTEST_BAR)
-        line = Table.grid(padding=(0, 1))
-        line.add_row(
-            Text(_cut(self._title, title), no_wrap=True),
-            ProgressBar(max(self._num_updates, 1), update, width=bar),
-            Text(share, no_wrap=True),
-            Text(words, no_wrap=True, overflow="crop"),
-        )
-        return line
+            state["left"] = f"{clock((self._num_updates - update) / rate)} left"
+        score = VAL_ACCURACY if VAL_ACCURACY in state else VAL_LOSS
+        important = ("epoch", score, "rate", "left")
+        width = self._terminal.width
+        return bar_line(width, self._title, update, self._num_updates, state, important)
 
     def _print(self, line: str) -> None:
         self._terminal.print(
@@ -141,36 +126,6 @@ class Console:
             self._live = None
 
 
-def _fitting(state: Mapping[str, str], room: int, spare: int) -> list[str]:
-    """Return the most important parts that fit, in the order in which they are shown.
-
-    The less important ones leave ``spare`` characters free.
-    """
-    score = VAL_ACCURACY if VAL_ACCURACY in state else VAL_LOSS
-    important = [name for name in ("epoch", score, "rate", "left") if name in state]
-    chosen: set[str] = set()
-    for name in (*important, *state):
-        length = len(", ".join(state[n] for n in {*chosen, name}))
-        if length <= room - (0 if name in important else spare):
-            chosen.add(name)
-    return [text for name, text in state.items() if name in chosen]
-
-
-def _cut(title: str, length: int) -> str:
-    """Return a title cut in the middle: its end tells runs of a sweep apart."""
-    if len(title) <= length:
-        return title
-    head = (length - 2) // 3
-    return f"{title[:head]}..{title[len(title) - (length - 2 - head) :]}"
-
-
 def _plain(epoch: float) -> str:
     """Return "0.25", "12.5", "1800": never an exponent."""
     return f"{epoch:.0f}" if epoch >= 100 else f"{epoch:.2f}".rstrip("0").rstrip(".")
-
-
-def _clock(seconds: float) -> str:
-    """Return "1:02:03", or "2:03" under an hour."""
-    minutes, second = divmod(round(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,7 +1,7 @@
 """Validation curves of a cell: mean and range over its seeds, no seed dropped on the way."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,9 @@ class Band:
 #: The curve of the best cell of each optimizer in each group, by group and optimizer.
 Curves = Mapping[tuple[str, str], Band]
 
+#: Rows of metrics tables, by run folder and tag.
+Rows = Mapping[tuple[str, str], pl.DataFrame]
+
 
 def best_losses(records: Sequence[RunRecord]) -> dict[Path, float]:
     """Return the lowest finite validation loss of every run that has a metrics table."""
@@ -42,11 +45,15 @@ def best_losses(records: Sequence[RunRecord]) -> dict[Path, float]:
 def best_curves(records: Sequence[RunRecord], ranking: Ranking) -> Curves:
     """Return the curves of the best cells, of those that kept one."""
     runs = by_cell(records, ranking.keys)
-    curves = {
-        (group, optimizer): band(runs[identity(cell.key)], cell.metric)
+    best = {
+        (group, optimizer): (runs[identity(cell.key)], cell.metric)
         for group, cells in ranking.groups.items()
         for optimizer, cell in best_by_optimizer(cells).items()
     }
+    rows = _validation_rows(
+        [record for own, _ in best.values() for record in own], {m for _, m in best.values()}
+    )
+    curves = {place: _band(own, metric, rows) for place, (own, metric) in best.items()}
     return {place: curve for place, curve in curves.items() if curve is not None}
 
 
@@ -56,15 +63,26 @@ def band(records: Sequence[RunRecord], metric: str) -> Band | None:
     Where a run has no value any more, one that stopped early keeps its last, and one that diverged
     or failed has the worst: accuracy 0, an infinite loss. Interrupted runs are left out.
     """
+    return _band(records, metric, _validation_rows(records, {metric}))
+
+
+def _validation_rows(records: Sequence[RunRecord], metrics: Collection[str]) -> Rows:
+    """Read some metrics on the validation split, of all runs at once: a table is read but once."""
+    tags = [f"{metric}/val" for metric in metrics]
+    rows = read_metrics([record.folder for record in records], tags)
+    return {(str(n), str(tag)): part for (n, tag), part in rows.group_by("folder", "tag")}
+
+
+def _band(records: Sequence[RunRecord], metric: str, rows: Rows) -> Band | None:
     runs = [record for record in records if record.result.status != "interrupted"]
-    rows = read_metrics([record.folder for record in runs], [f"{metric}/val"])
-    if rows.is_empty():
+    own = {run.folder: rows.get((str(run.folder), f"{metric}/val")) for run in runs}
+    kept = [part for part in own.values() if part is not None]
+    if not kept:
         return None
-    by_folder = {str(name): part for (name,), part in rows.group_by("folder")}
     # A finished run without a table was told to keep none; that is no failure.
-    known = [r for r in runs if str(r.folder) in by_folder or r.result.status != "done"]
-    epochs = np.unique(rows["epoch"].to_numpy())
-    values = np.stack([_filled(r, by_folder.get(str(r.folder)), epochs, metric) for r in known])
+    known = [r for r in runs if own[r.folder] is not None or r.result.status != "done"]
+    epochs = np.unique(np.concatenate([part["epoch"].to_numpy() for part in kept]))
+    values = np.stack([_filled(r, own[r.folder], epochs, metric) for r in known])
     return Band(epochs, values.mean(axis=0), values.min(axis=0), values.max(axis=0))
 
 

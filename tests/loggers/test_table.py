@@ -1,12 +1,15 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from optlab.config import ConfigError
+from optlab.config.schema import LoggerConfig
+from optlab.loggers.sweep_records import LoggedRun, SweepRecords
 from optlab.loggers.table import SCHEMA, MetricsTable, read_metrics
 
 
@@ -108,3 +111,67 @@ def test_a_damaged_table_is_an_error_that_says_what_to_do(tmp_path: Path) -> Non
     (tmp_path / "metrics.parquet").write_bytes(b"PAR1 and then nothing")
     with pytest.raises(ConfigError, match="delete the damaged run folder"):
         read_metrics([tmp_path], ["loss/val"])
+
+
+def log_in_sweep(sweep: Path, names: Sequence[str], value: float) -> None:
+    runs = [LoggedRun(sweep / name, {}, "cell") for name in names]
+    records = SweepRecords(runs, LoggerConfig(tensorboard=False))
+    values = np.array([[[value, 0.1]]] * len(names))
+    records.log_block(range(len(names)), [10], [0.5], ["loss/val", "lr"], values)
+    records.close()
+
+
+def test_runs_with_and_without_a_table_of_their_own_are_read_together(tmp_path: Path) -> None:
+    log_in_sweep(tmp_path, ["lr=*", "b"], 1.0)
+    log_in_sweep(tmp_path / "other", ["b"], 2.0)
+    alone = MetricsTable(tmp_path / "alone")
+    alone.log(5, 0.5, {"loss/val": 3.0})
+    alone.close()
+    folders = [tmp_path / name for name in ("b", "alone", "lr=*", "other/b", "none")]
+    rows = read_metrics(folders, ["loss/val"])
+    assert list(rows.schema) == [*SCHEMA, "folder"]
+    assert set(rows.select("folder", "value").rows()) == {
+        (str(tmp_path / "lr=*"), 1.0),
+        (str(tmp_path / "b"), 1.0),
+        (str(tmp_path / "other" / "b"), 2.0),
+        (str(tmp_path / "alone"), 3.0),
+    }
+    assert rows["update"].to_list().count(10) == 3
+
+
+def test_of_a_run_begun_twice_the_last_attempt_counts_even_before_it_has_such_a_value(
+    tmp_path: Path,
+) -> None:
+    log_in_sweep(tmp_path, ["a", "b"], 1.0)
+    records = SweepRecords([LoggedRun(tmp_path / "b", {}, "cell")], LoggerConfig(tensorboard=False))
+    records.log(0, 0, 0.0, {"lr": 0.2})
+    records.flush()
+    folders = [tmp_path / "a", tmp_path / "b"]
+    assert read_metrics(folders, ["loss/val"])["folder"].to_list() == [str(folders[0])]
+    assert read_metrics([folders[1]], ["lr"])["value"].to_list() == [0.2]
+
+
+def test_a_run_that_trained_alone_after_its_sweep_was_killed_has_its_own_rows(
+    tmp_path: Path,
+) -> None:
+    log_in_sweep(tmp_path, ["a"], 1.0)
+    alone = MetricsTable(tmp_path / "a")
+    alone.log(5, 0.5, {"loss/val": 3.0})
+    alone.close()
+    assert read_metrics([tmp_path / "a"], ["loss/val"])["value"].to_list() == [3.0]
+
+
+def test_a_run_of_a_sweep_is_found_from_within_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_in_sweep(tmp_path, ["a"], 1.0)
+    (tmp_path / "a").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    assert read_metrics(["."], ["loss/val"])["folder"].to_list() == ["."]
+
+
+def test_a_damaged_part_is_an_error_that_says_what_is_lost(tmp_path: Path) -> None:
+    log_in_sweep(tmp_path, ["a"], 1.0)
+    (tmp_path / "metrics" / "zzz.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(ConfigError, match="move the damaged file away"):
+        read_metrics([tmp_path / "a"], ["loss/val"])

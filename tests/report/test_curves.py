@@ -4,6 +4,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from optlab.config.schema import LoggerConfig
+from optlab.loggers.sweep_records import LoggedRun, SweepRecords
 from optlab.report.curves import Band, band, best_curves, best_losses
 from optlab.report.ranking import rank
 from optlab.results import RunRecord
@@ -116,3 +118,35 @@ def test_a_cell_that_kept_no_curve_is_not_among_the_curves(make_run: MakeRun) ->
         ),
     ]
     assert list(best_curves(runs, rank(runs))) == [("", "sgd")]
+
+
+def test_curves_in_the_table_of_a_sweep_are_those_in_tables_of_their_own(
+    make_run: MakeRun,
+) -> None:
+    values = {("adam", 0): [0.1, 0.9], ("adam", 1): [0.3, 0.5], ("sgd", 0): [0.2, 0.4]}
+    runs = [
+        make_run(
+            {"seed": seed, "optimizer": {"name": name}},
+            val={"accuracy": own[-1]},
+            curves={"accuracy/val": own, "loss/val": [2.0, 1.0]},
+        )
+        for (name, seed), own in values.items()
+    ]
+    ranking = rank(runs)
+    alone, losses = best_curves(runs, ranking), best_losses(runs)
+    stacked = runs[:2]  # the third stays as it is: a mix
+    logged = [LoggedRun(run.folder, {}, "cell") for run in stacked]
+    records = SweepRecords(logged, LoggerConfig(tensorboard=False))
+    curves = [
+        [[v, loss] for v, loss in zip(values["adam", i], [2.0, 1.0], strict=True)] for i in range(2)
+    ]
+    records.log_block([0, 1], [0, 5], [0.0, 1.0], ["accuracy/val", "loss/val"], np.array(curves))
+    records.close()
+    assert not (runs[0].folder / "metrics.parquet").exists()
+    found = best_curves(runs, ranking)
+    assert found.keys() == alone.keys() == {("", "adam"), ("", "sgd")}
+    for place, curve in found.items():
+        np.testing.assert_array_equal(curve.epoch, alone[place].epoch)
+        np.testing.assert_array_equal(curve.mean, alone[place].mean)
+        np.testing.assert_array_equal(curve.low, alone[place].low)
+    assert best_losses(runs) == losses
