@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.fx import GraphModule
 
+from optlab.compiler import NotCompiled
 from optlab.nn.native import spelled_out
 from optlab.nn.operation import known_operations, operation_named
 
@@ -32,6 +33,9 @@ def graph_of(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]
     Args:
         function: Returns tensors; may take gradients and write into tensors of its own.
         inputs: Tensors of the shapes, dtypes and strides to come.
+
+    Raises:
+        NotCompiled: When it draws from a global generator, which runs would share.
     """
     from torch._decomp import get_decompositions
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -53,6 +57,11 @@ def graph_of(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]
             _allow_non_fake_inputs=True,
         )(*inputs)
     pure.graph.eliminate_dead_code()
+    for node in pure.graph.nodes:
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
+            raise NotCompiled(
+                f"{node.target} draws from a global generator, and runs would share its numbers"
+            )
     module: GraphModule = pure
     return module
 

@@ -264,6 +264,13 @@ def test_a_model_that_looks_at_values_is_refused_with_the_reason():
         Native([looking])
 
 
+def test_a_model_that_draws_from_a_global_generator_is_refused_with_the_reason():
+    each = parts()
+    module = nn.Sequential(each.module, nn.Dropout(0.5))
+    with pytest.raises(NotNative, match="global generator"):
+        Native([dataclasses.replace(each, module=module, structure="torch's dropout")])
+
+
 def test_numbers_hidden_in_a_module_do_not_leak_into_another_run():
     class Scaled(nn.Module):
         def __init__(self, inner, scale):
