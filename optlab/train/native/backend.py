@@ -41,6 +41,7 @@ class Native:
 
     def __init__(self, parts: Sequence[Parts], threads: int | None = None) -> None:
         models = [_model(each) for each in parts]
+        kernels()  # a machine without a compiler is better known now than in the midst of it
         self._threads = threads or len(os.sched_getaffinity(0))
         self._num_values = len(parts[0].objective.names)
         self._rooms = torch.zeros(0, dtype=torch.uint8)
@@ -53,6 +54,8 @@ class Native:
         is_full = sampler.batch_size >= sampler.num_rows and sampler.order != "replacement"
         for run in self._runs:
             run.prepare(min(sampler.batch_size, sampler.num_rows), not is_full)
+        for run in self._runs:
+            run.settle()
 
     def advance(self, active: Sequence[int], rows: Tensor | None, factors: Tensor) -> Tensor:
         """Make K updates of each active run; see `Backend.advance`."""
@@ -62,9 +65,11 @@ class Native:
         rows = None if rows is None else rows.contiguous()
         quick: list[int] = []
         runs = [self._runs[number] for number in active]
-        for place, run in enumerate(runs):
+        for run in runs:
             run.prepare(self._num_rows if rows is None else rows.shape[2], rows is not None)
+        for place, run in enumerate(runs):
             if run.is_whole:
+                run.settle()
                 c = run.c
                 c.steps, c.values_out = steps, values[place].data_ptr()
                 c.factors = factors[place].data_ptr()

@@ -2,9 +2,12 @@
 
 import ctypes
 import functools
+import os
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +30,43 @@ class Function:
     """Compiled statements and the calls between them.
 
     Attributes:
-        steps: C functions ``(arguments, room, tools)`` and calls of PyTorch, in order.
+        plan: Names of C functions ``(arguments, room, tools)`` and calls of PyTorch, in order.
         room: Bytes of memory to work in.
         offsets: Where in the room the inputs without a slot lie, by number of the input.
         held: Tensors to pass as the last arguments.
-        arguments: Number of arguments, with those of ``held``.
-        source: The C code.
+        source: The C code, which a compiler may still be working on.
     """
 
-    steps: list[Any]
+    plan: Sequence[str | Call]
     room: int
     offsets: dict[int, int]
     held: list[Tensor]
-    arguments: int
     source: str
+    _library: "Future[ctypes.CDLL]"
 
     @property
     def is_whole(self) -> bool:
         """Whether it is one C function, without calls of PyTorch."""
-        return len(self.steps) == 1 and not isinstance(self.steps[0], Call)
+        return len(self.plan) == 1 and isinstance(self.plan[0], str)
 
-    @property
+    @cached_property
+    def steps(self) -> list[Any]:
+        """C functions and calls, once the compiler has done its work.
+
+        Raises:
+            NoCompiler: When it could not.
+        """
+        return [self._part(step) if isinstance(step, str) else step for step in self.plan]
+
+    @cached_property
     def address(self) -> int | None:
         """Where the C function is, if the whole is one."""
         return ctypes.cast(self.steps[0], ctypes.c_void_p).value if self.is_whole else None
+
+    def _part(self, name: str) -> Any:
+        part = getattr(self._library.result(), name)
+        part.restype, part.argtypes = None, [ctypes.c_void_p] * 3
+        return part
 
 
 def compiled(
@@ -69,7 +85,6 @@ def compiled(
             an input.
 
     Raises:
-        NotCompiled: When there is no compiler.
         Exception: Whatever the function raises for tensors without values.
     """
     with _tracing:
@@ -77,24 +92,23 @@ def compiled(
     used = [slot for slot in (*slots, *results) if slot is not None]
     lowering = Lowering(graph, slots, results, max(used, default=-1) + 1)
     room = _laid_out(lowering.storages)
-    source, names = _source(lowering.steps)
-    library = c_library(source) if names else None
-    steps: list[Any] = []
-    for step in lowering.steps:
-        if isinstance(step, Call):
-            steps.append(step)
-        elif step.lines:
-            assert library is not None
-            part = getattr(library, names[id(step)])
-            part.restype, part.argtypes = None, [ctypes.c_void_p] * 3
-            steps.append(part)
+    steps = [step for step in lowering.steps if isinstance(step, Call) or step.lines]
+    names = {id(step): f"part_{i}" for i, step in enumerate(steps) if isinstance(step, Part)}
+    plan = [step if isinstance(step, Call) else names[id(step)] for step in steps]
+    source = _source([step for step in steps if isinstance(step, Part)], list(names.values()))
     offsets = {
         i: ref.storage.offset
         for i, (ref, slot) in enumerate(zip(lowering.inputs, slots, strict=True))
         if slot is None
     }
-    count = max(used, default=-1) + 1 + len(lowering.held)
-    return Function(steps, room, offsets, lowering.held, count, source)
+    library = _compilers().submit(c_library, source)
+    return Function(plan, room, offsets, lowering.held, source, library)
+
+
+@functools.cache
+def _compilers() -> ThreadPoolExecutor:
+    """Return threads that wait for compilers while the next function is recorded."""
+    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "optlab-compiler")
 
 
 def _laid_out(storages: Sequence[Storage]) -> int:
@@ -119,23 +133,20 @@ def _laid_out(storages: Sequence[Storage]) -> int:
     return size
 
 
-def _source(steps: Sequence[Part | Call]) -> tuple[str, dict[int, str]]:
+def _source(parts: Sequence[Part], names: Sequence[str]) -> str:
     lines = [_MATH, ""]
-    names: dict[int, str] = {}
-    parts = [step for step in steps if isinstance(step, Part) and step.lines]
-    for number, part in enumerate(parts):
-        names[id(part)] = f"part_{number}"
+    for name, part in zip(names, parts, strict=True):
         pointers = [
             f"{C_TYPES[s.dtype]} *{s.name} = ({C_TYPES[s.dtype]} *)({_address(s)});"
             for s in part.storages
         ]
         lines += [
-            f"void part_{number}(char *const *given, char *room, const tools *with) {{",
+            f"void {name}(char *const *given, char *room, const tools *with) {{",
             *(f"    {line}" for line in (*pointers, *part.lines)),
             "}",
             "",
         ]
-    return "\n".join(lines), names
+    return "\n".join(lines)
 
 
 def _address(storage: Storage) -> str:

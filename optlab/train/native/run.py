@@ -122,7 +122,6 @@ class NativeRun:
         self._update = Arguments(update.function, given)
         self.c.update_given = ctypes.addressof(self._update.addresses)
         self.c.lr_place = self._numbers.data_ptr()
-        self.c.update = update.function.address
 
     def prepare(self, batch: int, gathered: bool) -> None:
         """Choose the gradient for batches of a size, gathered into the room or where they are.
@@ -138,9 +137,18 @@ class NativeRun:
         self._chosen, self._gradient = key, self._gradients[key]
         function, c = self._gradient.function, self.c
         c.gradient_given, c.batch = ctypes.addressof(self._gradient.addresses), batch
-        c.gradient = function.address
         if gathered:
             c.x_place, c.y_place = function.offsets.values()
+
+    def settle(self) -> None:
+        """Wait for the compiler's work on what was chosen.
+
+        Raises:
+            NoCompiler: When it could not do it.
+        """
+        self.c.gradient = self._gradient.function.address
+        if self._update is not None:
+            self.c.update = self._update.function.address
 
     def _gradient_of(self, batch: int, gathered: bool) -> Arguments:
         train, module = self.train, self.member.module
