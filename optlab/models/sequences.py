@@ -128,7 +128,8 @@ def check_tokens(x: Tensor, vocabulary: int) -> None:
         ConfigError: For a token outside.
     """
     hidden = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
-    if hidden or type(x) is not Tensor or x.device.type != "cpu" or x.numel() == 0:
+    watched = hidden or torch._C._len_torch_dispatch_stack()
+    if watched or x.device.type != "cpu" or x.numel() == 0:
         return
     low, high = int(x.min()), int(x.max())
     if low < 0 or high >= vocabulary:

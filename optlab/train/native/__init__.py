@@ -2,8 +2,8 @@
 
 From the bottom: `graph` records a function as PyTorch's operations, `lower` writes these
 (`elementwise`, `views`, `reductions`, `lookups`) as loops (`nests`) over memory (`values`),
-`function` compiles and calls them, `programs` makes the
-functions that runs share, `run` knows the addresses of one, and `backend` trains many.
+`function` compiles and calls them, `programs` makes the functions that runs share, `run` knows the
+addresses of one, and `backend` trains many.
 """
 
 from optlab.train.native.backend import Native

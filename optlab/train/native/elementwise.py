@@ -3,8 +3,6 @@
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.fx import Node
 
 from optlab.train.native import nests
 from optlab.train.native.forms import (
@@ -16,6 +14,7 @@ from optlab.train.native.forms import (
     literal,
     power,
 )
+from optlab.train.native.graph import Node, Tracked
 from optlab.train.native.lower import Lowering, lowers
 from optlab.train.native.values import Formula, Ref, Value
 
@@ -28,8 +27,7 @@ FILLED = {"ones_like": 1, "ones": 1, "zeros_like": 0, "zeros": 0}
 @lowers(*PLAIN, *HEAVY, *ARITHMETIC)
 def elementwise(lowering: Lowering, node: Node, *args: Any, **keywords: Any) -> Value | None:
     """Lower an operation that has a template."""
-    target: Any = node.target
-    name: str = target.overloadpacket.__name__
+    name = node.name
     form = HEAVY.get(name) or PLAIN.get(name) or arithmetic(name, keywords)
     operands = [a for a in args if isinstance(a, Ref | Formula | int | float)]
     meeting = _meeting_dtype(node, name in COMPARISONS)
@@ -45,7 +43,7 @@ def elementwise(lowering: Lowering, node: Node, *args: Any, **keywords: Any) -> 
 @lowers("pow")
 def pow_(lowering: Lowering, node: Node, base: Any, exponent: Any) -> Value | None:
     """Lower a power."""
-    dtype: torch.dtype = node.meta["val"].dtype
+    dtype = node.output.dtype
     form = power(exponent, not dtype.is_floating_point)
     heavy = form.startswith("pow")
     if heavy and not dtype.is_floating_point:
@@ -56,7 +54,7 @@ def pow_(lowering: Lowering, node: Node, base: Any, exponent: Any) -> Value | No
 @lowers("where")
 def where(lowering: Lowering, node: Node, condition: Any, chosen: Any, other: Any) -> Value:
     """Lower a choice; the condition goes through the type of the values, exactly."""
-    dtype = node.meta["val"].dtype
+    dtype = node.output.dtype
     return lowering.formula(node, "{0} != 0 ? {1} : {2}", [condition, chosen, other], dtype)
 
 
@@ -69,7 +67,7 @@ def clamp(lowering: Lowering, node: Node, x: Any, min: Any = None, max: Any = No
             limit = f"{{{len(operands)}}}"
             form = f"({form} {sign} {limit} ? {limit} : {form})"
             operands.append(bound)
-    return lowering.formula(node, form, operands, node.meta["val"].dtype)
+    return lowering.formula(node, form, operands, node.output.dtype)
 
 
 @lowers("clamp_min")
@@ -87,24 +85,23 @@ def clamp_max(lowering: Lowering, node: Node, x: Any, max: Any) -> Value:
 @lowers("abs")
 def absolute(lowering: Lowering, node: Node, x: Any) -> Value:
     """Lower an absolute value."""
-    return lowering.formula(node, "{0} < 0 ? -{0} : {0} + 0", [x], node.meta["val"].dtype)
+    return lowering.formula(node, "{0} < 0 ? -{0} : {0} + 0", [x], node.output.dtype)
 
 
 @lowers("bitwise_not")
 def bitwise_not(lowering: Lowering, node: Node, x: Any) -> Value:
     """Lower a negation of bits, or of a truth value."""
-    dtype = node.meta["val"].dtype
+    dtype = node.output.dtype
     return lowering.formula(node, "!{0}" if dtype == torch.bool else "~{0}", [x], dtype)
 
 
 @lowers(*FILLED, "full", "full_like", "scalar_tensor")
 def filled(lowering: Lowering, node: Node, *args: Any, **_: Any) -> Formula:
     """Lower a constant: it lies nowhere."""
-    target: Any = node.target
-    fixed = FILLED.get(target.overloadpacket.__name__)
+    fixed = FILLED.get(node.name)
     given = [a for a in args if isinstance(a, int | float)]
-    fake = node.meta["val"]
-    return constant(given[-1] if fixed is None else fixed, tuple(fake.shape), fake.dtype)
+    made = node.output
+    return constant(given[-1] if fixed is None else fixed, made.shape, made.dtype)
 
 
 def constant(number: float, shape: tuple[int, ...], dtype: torch.dtype) -> Formula:
@@ -116,14 +113,40 @@ def constant(number: float, shape: tuple[int, ...], dtype: torch.dtype) -> Formu
 @lowers("arange")
 def arange(lowering: Lowering, node: Node, *bounds: Any, **_: Any) -> Ref:
     """Lower a range, which is the same at every call."""
-    return lowering.constant(torch.arange(*bounds).to(node.meta["val"].dtype))
+    return lowering.constant(torch.arange(*bounds).to(node.output.dtype))
 
 
 def _meeting_dtype(node: Node, compares: bool) -> torch.dtype:
     """Return the type in which the operands of an operation meet."""
-    result: torch.dtype = node.meta["val"].dtype
+    result = node.output.dtype
     if not compares:
         return result
-    operands: list[Any] = [a.meta["val"] if isinstance(a, Node) else a for a in node.args]
-    first: Tensor = operands[0]
-    return torch.result_type(first, operands[1]) if len(operands) > 1 else first.dtype
+    first, *rest = [_example(argument) for argument in node.arguments]
+    return torch.result_type(first, rest[0]) if rest else first.dtype
+
+
+def _example(argument: Any) -> Any:
+    """Return a tensor that takes part in promotion as the argument does, or the number."""
+    if isinstance(argument, Tracked):
+        return torch.empty(argument.shape, dtype=argument.dtype, device="meta")
+    return argument
+
+
+@lowers("copy", "fill")
+def copy(lowering: Lowering, node: Node, to: Any, source: Any, *_: Any) -> Value:
+    """Lower what is written over a tensor."""
+    if isinstance(source, int | float):
+        return constant(source, node.output.shape, node.output.dtype)
+    return lowering.formula(node, "{0}", [source], node.output.dtype)
+
+
+@lowers("zero")
+def zero(lowering: Lowering, node: Node, *_: Any) -> Formula:
+    """Lower zeros written over a tensor."""
+    return constant(0, node.output.shape, node.output.dtype)
+
+
+@lowers("empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided")
+def empty(lowering: Lowering, node: Node, *_: Any, **__: Any) -> Ref:
+    """Lower a tensor that somebody will write into."""
+    return lowering.room(node.output.shape, node.output.dtype)

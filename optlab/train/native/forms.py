@@ -43,8 +43,6 @@ PLAIN = {
     "bitwise_left_shift": "{0} << {1}",
     "_to_copy": "{0}",
     "clone": "{0}",
-    "alias": "{0}",
-    "detach": "{0}",
     "lift_fresh_copy": "{0}",
     "isnan": "{0} != {0}",
     "isfinite": "{0} - {0} == 0",

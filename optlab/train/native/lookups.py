@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from torch.fx import Node
-
 from optlab.train.native import nests
+from optlab.train.native.graph import Node
 from optlab.train.native.lower import Lowering, lowers
 from optlab.train.native.values import Formula, Ref, Value
 
@@ -13,7 +12,7 @@ from optlab.train.native.values import Formula, Ref, Value
 def gather(lowering: Lowering, node: Node, table: Any, dim: int, index: Any, **_: Any) -> Value:
     """Lower a lookup along an axis, the other axes going along."""
     source = lowering.ref(table)
-    shape = tuple(node.meta["val"].shape)
+    shape = node.output.shape
     axis = dim % len(shape)
     strides = tuple(0 if a == axis else s for a, s in enumerate(source.strides))
     along = Ref(source.storage, shape, strides, source.offset)
@@ -25,7 +24,7 @@ def gather(lowering: Lowering, node: Node, table: Any, dim: int, index: Any, **_
 @lowers("index_select")
 def index_select(lowering: Lowering, node: Node, table: Any, dim: int, index: Any) -> Value:
     """Lower a choice of rows of an axis."""
-    shape = tuple(node.meta["val"].shape)
+    shape = node.output.shape
     axis = dim % len(shape)
     return gather(lowering, node, table, axis, _spread(lowering.ref(index), shape, axis))
 

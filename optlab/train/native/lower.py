@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule, Node
 
+from optlab.compiler import NotCompiled
 from optlab.train.native import nests
 from optlab.train.native.forms import literal
+from optlab.train.native.graph import Graph, Node, Tracked
 from optlab.train.native.values import (
     C_TYPES,
     Call,
@@ -65,7 +66,7 @@ class Lowering:
 
     def __init__(
         self,
-        graph: GraphModule,
+        graph: Graph,
         slots: Sequence[int | None],
         results: Sequence[int],
         constants: int,
@@ -76,18 +77,15 @@ class Lowering:
         self.held: list[Tensor] = []
         self._first_constant = constants
         self._arguments: dict[int, Storage] = {}
-        self._values: dict[Node, Any] = {}
+        self._values: dict[Tracked, Any] = {}
         self._clock = 0
-        given = iter(slots)
-        for node in graph.graph.nodes:
-            if node.op == "placeholder":
-                self._values[node] = self._input(node, next(given))
-            elif node.op == "get_attr":
-                self._values[node] = self.constant(getattr(graph, node.target))
-            elif node.op == "call_function":
-                self._values[node] = self._operation(node)
-            elif node.op == "output":
-                self._store([self._values[n] for n in node.args[0]], results)
+        for tracked, slot in zip(graph.inputs, slots, strict=True):
+            self._values[tracked] = self._input(tracked, slot)
+        for tracked, tensor in graph.constants.items():
+            self._values[tracked] = self.constant(tensor)
+        for node in graph.nodes:
+            self._take(node)
+        self._store([self._values[tracked] for tracked in graph.outputs], results)
         for ref in self.inputs:
             if ref.storage.slot is None:
                 ref.storage.born, ref.storage.last = 0, self._clock + 1
@@ -155,12 +153,11 @@ class Lowering:
             operand: In which they meet.
             heavy: Whether it costs much more than a multiplication.
         """
-        fake: Tensor = node.meta["val"]
-        size = math.prod(fake.shape)
+        output = node.output
+        size = math.prod(output.shape)
         ready = [self._argument(argument, size) for argument in arguments]
         kind = nests.local_type(operand)
-        shape = tuple(fake.shape)
-        value = Formula(form, ready, kind, shape, fake.dtype, heavy, users=len(node.users))
+        value = Formula(form, ready, kind, output.shape, output.dtype, heavy, users=output.users)
         return self.ref(value) if size == 1 and ready else value
 
     def _argument(self, argument: Any, size: int) -> Any:
@@ -176,29 +173,39 @@ class Lowering:
 
     # ---- operations ----
 
-    def _operation(self, node: Node) -> Any:
-        target: Any = node.target
-        name = getattr(target, "overloadpacket", target).__name__
-        args = [self._resolved(a) for a in node.args]
-        if name == "getitem":
-            return args[0][node.args[1]]
-        handler = HANDLERS.get(name)
-        if handler is not None and getattr(target, "namespace", "") == "aten":
-            result = handler(self, node, *args, **node.kwargs)
-            if result is not None:
-                return result
-        return self._call(node, args)
+    def _take(self, node: Node) -> None:
+        args = [self._resolved(a) for a in node.arguments]
+        keywords = {key: self._resolved(value) for key, value in node.keywords.items()}
+        handler = HANDLERS.get(node.name) if node.target.namespace == "aten" else None
+        result = None if handler is None else handler(self, node, *args, **keywords)
+        if node.writes:
+            if result is None:
+                raise NotCompiled(f"{node.target} writes where nothing compiled knows how to")
+            self._overwrite(self.ref(args[0]), result)
+            return
+        if result is None:
+            result = self._call(node, args, keywords)
+        several = result if node.several else [result]
+        self._values |= {t: v for t, v in zip(node.outputs, several, strict=True) if t is not None}
 
     def _resolved(self, argument: Any) -> Any:
-        if isinstance(argument, Node):
+        if isinstance(argument, Tracked):
             return self._values[argument]
-        if isinstance(argument, list | tuple):
+        if isinstance(argument, list):
             return [self._resolved(a) for a in argument]
         return argument
 
-    def _call(self, node: Node, args: list[Any]) -> Any:
+    def _overwrite(self, to: Ref, value: Value) -> None:
+        """Write into a tensor; what is still to be computed from its old numbers is computed."""
+        for other in self._values.values():
+            for each in other if isinstance(other, list) else [other]:
+                if isinstance(each, Formula) and _reads(each, to.storage):
+                    self.ref(each)
+        own = Ref(to.storage, value.shape, to.over(value.shape), to.offset)
+        self.write(own, value if _is_in_step(value, own, {to.storage}) else self.ref(value))
+
+    def _call(self, node: Node, args: list[Any], keywords: dict[str, Any]) -> Any:
         """Leave an operation to PyTorch."""
-        keywords = {key: self._resolved(value) for key, value in node.kwargs.items()}
         used: list[Ref] = []
 
         def placed(value: Value) -> Ref:
@@ -207,22 +214,16 @@ class Lowering:
 
         args, keywords = _mapped(args, placed), _mapped(keywords, placed)
         self._clock += 1
-        fakes = node.meta["val"]
-        several = isinstance(fakes, list | tuple)
-        results = [
-            None if fake is None else self.room(fake.shape, fake.dtype)
-            for fake in (fakes if several else [fakes])
-        ]
+        results = [None if t is None else self.room(t.shape, t.dtype) for t in node.outputs]
         self.steps.append(Call(node.target, args, keywords, results))
         self._touch([*used, *(r for r in results if r is not None)])
-        return results if several else results[0]
+        return results if node.several else results[0]
 
     # ---- memory ----
 
-    def _input(self, node: Node, slot: int | None) -> Ref:
-        fake: Tensor = node.meta["val"]
-        storage = self._storage(fake.dtype, max(fake.numel(), 1), slot)
-        ref = Ref(storage, tuple(fake.shape), contiguous(fake.shape))
+    def _input(self, tracked: Tracked, slot: int | None) -> Ref:
+        storage = self._storage(tracked.dtype, max(math.prod(tracked.shape), 1), slot)
+        ref = Ref(storage, tracked.shape, contiguous(tracked.shape))
         self.inputs.append(ref)
         return ref
 
@@ -280,6 +281,10 @@ def is_heavy(value: Value | str) -> bool:
     if not isinstance(value, Formula) or value.kept is not None:
         return False
     return value.heavy or any(is_heavy(argument) for argument in value.arguments)
+
+
+def _reads(value: Formula, storage: Storage) -> bool:
+    return any(ref.storage is storage for ref, _ in leaves([value])) and value.kept is None
 
 
 def _is_in_step(value: Value, place: Ref, taken: set[Storage]) -> bool:

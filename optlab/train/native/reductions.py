@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.fx import Node
 
 from optlab.train.native import nests
 from optlab.train.native.forms import literal
+from optlab.train.native.graph import Node, Tracked
 from optlab.train.native.lower import Lowering, lowers
 from optlab.train.native.values import C_TYPES, Formula, Ref, Value, contiguous
 
@@ -19,16 +18,15 @@ def reduce(
     lowering: Lowering, node: Node, value: Any, dims: Any = None, *_: Any, **__: Any
 ) -> Ref | None:
     """Lower a reduction."""
-    target: Any = node.target
-    name: str = target.overloadpacket.__name__
-    fake: Tensor = node.meta["val"]
-    if name in ("any", "all") and fake.dtype != torch.bool:
+    name = node.name
+    made = node.output
+    if name in ("any", "all") and made.dtype != torch.bool:
         return None
     axes = _axes(dims, value.shape)
-    value = _converted(value, fake.dtype)
+    value = _converted(value, made.dtype)
     if name != "mean":
-        return _reduced(lowering, name, value, axes, fake)
-    total = _reduced(lowering, "sum", value, axes, fake)
+        return _reduced(lowering, name, value, axes, made)
+    total = _reduced(lowering, "sum", value, axes, made)
     count = math.prod(value.shape[axis] for axis in axes)
     _change(lowering, total, f"{{0}} / {literal(count)}")
     return total
@@ -41,11 +39,11 @@ def norm(
     """Lower a Euclidean norm."""
     if order != 2:
         return None
-    fake: Tensor = node.meta["val"]
-    x = lowering.ready(_converted(x, fake.dtype))
-    square = Formula("{0} * {0}", [x], nests.local_type(fake.dtype), x.shape, fake.dtype)
-    total = _reduced(lowering, "sum", square, _axes(dims, x.shape), fake)
-    _change(lowering, total, "sqrtf({0})" if fake.dtype == torch.float32 else "sqrt({0})")
+    made = node.output
+    x = lowering.ready(_converted(x, made.dtype))
+    square = Formula("{0} * {0}", [x], nests.local_type(made.dtype), x.shape, made.dtype)
+    total = _reduced(lowering, "sum", square, _axes(dims, x.shape), made)
+    _change(lowering, total, "sqrtf({0})" if made.dtype == torch.float32 else "sqrt({0})")
     return total
 
 
@@ -59,18 +57,18 @@ def argmax(
     value, axis = lowering.ready(x), dim % len(x.shape)
     to = lowering.room([s for a, s in enumerate(x.shape) if a != axis], torch.int64)
     lowering.emit(nests.position_of_largest(value, axis, to), [value, to])
-    shape = tuple(node.meta["val"].shape)
+    shape = node.output.shape
     return Ref(to.storage, shape, contiguous(shape))
 
 
 @lowers("mm")
 def mm(lowering: Lowering, node: Node, a: Any, b: Any) -> Ref | None:
     """Lower a product of two matrices."""
-    fake: Tensor = node.meta["val"]
-    if fake.dtype not in (torch.float32, torch.float64):
+    made = node.output
+    if made.dtype not in (torch.float32, torch.float64):
         return None
     left, right = lowering.ref(a), lowering.ref(b)
-    to = lowering.room(fake.shape, fake.dtype)
+    to = lowering.room(made.shape, made.dtype)
     lowering.emit([_product(left, right, to)], [left, right, to])
     return to
 
@@ -78,23 +76,25 @@ def mm(lowering: Lowering, node: Node, a: Any, b: Any) -> Ref | None:
 @lowers("bmm")
 def bmm(lowering: Lowering, node: Node, a: Any, b: Any) -> Ref | None:
     """Lower products of pairs of matrices."""
-    fake: Tensor = node.meta["val"]
-    if fake.dtype not in (torch.float32, torch.float64):
+    made = node.output
+    if made.dtype not in (torch.float32, torch.float64):
         return None
     left, right = lowering.ref(a), lowering.ref(b)
-    to = lowering.room(fake.shape, fake.dtype)
+    to = lowering.room(made.shape, made.dtype)
     moves = [f"{ref.strides[0]} * i0" for ref in (left, right, to)]
     body = _product(_inner(left), _inner(right), _inner(to), moves)
-    lowering.emit(nests.looped([("i0", fake.shape[0])], [body]), [left, right, to])
+    lowering.emit(nests.looped([("i0", made.shape[0])], [body]), [left, right, to])
     return to
 
 
-def _reduced(lowering: Lowering, kind: str, value: Value, axes: Sequence[int], fake: Tensor) -> Ref:
+def _reduced(
+    lowering: Lowering, kind: str, value: Value, axes: Sequence[int], made: Tracked
+) -> Ref:
     value = lowering.ready(value)
     kept = [size for axis, size in enumerate(value.shape) if axis not in axes]
-    to = lowering.room(kept, fake.dtype)
+    to = lowering.room(kept, made.dtype)
     lowering.emit(nests.reduction(kind, value, axes, to), [value, to])
-    return Ref(to.storage, tuple(fake.shape), contiguous(fake.shape))
+    return Ref(to.storage, made.shape, contiguous(made.shape))
 
 
 def _change(lowering: Lowering, ref: Ref, form: str) -> None:

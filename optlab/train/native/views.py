@@ -4,9 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.fx import Node
 
 from optlab.train.native.elementwise import constant
+from optlab.train.native.graph import Node
 from optlab.train.native.lower import Lowering, lowers
 from optlab.train.native.values import Formula, Ref
 
@@ -14,13 +14,13 @@ from optlab.train.native.values import Formula, Ref
 @lowers(
     *("t", "transpose", "permute", "view", "_unsafe_view", "unsqueeze", "squeeze", "expand"),
     *("slice", "select", "split", "split_with_sizes", "unbind", "diagonal", "as_strided", "unfold"),
+    *("alias", "detach", "lift_fresh"),
 )
 def view(lowering: Lowering, node: Node, value: Any, *rest: Any, **keywords: Any) -> Any:
     """Lower a view: no statement, other strides."""
-    shown = node.meta["val"]
     is_constant = isinstance(value, Formula) and not value.arguments and value.kept is None
-    if is_constant and isinstance(shown, Tensor):
-        return Formula(value.form, [], value.operand, tuple(shown.shape), value.dtype)
+    if is_constant and not node.several:
+        return Formula(value.form, [], value.operand, node.output.shape, value.dtype)
     ref = lowering.ref(value)
     try:
         return viewed(node.target, ref, *rest, **keywords)
@@ -44,9 +44,9 @@ def viewed(function: Any, ref: Ref, *rest: Any, **keywords: Any) -> Any:
 @lowers("cat")
 def cat(lowering: Lowering, node: Node, tensors: Any, dim: int = 0) -> Ref:
     """Lower a join along an axis."""
-    fake: Tensor = node.meta["val"]
-    to = lowering.room(fake.shape, fake.dtype)
-    axis, start = dim % fake.ndim, 0
+    made = node.output
+    to = lowering.room(made.shape, made.dtype)
+    axis, start = dim % len(made.shape), 0
     for part in tensors:
         if part.shape != (0,):  # which joins anything
             offset = start * to.strides[axis]
@@ -58,9 +58,9 @@ def cat(lowering: Lowering, node: Node, tensors: Any, dim: int = 0) -> Ref:
 @lowers("stack")
 def stack(lowering: Lowering, node: Node, tensors: Any, dim: int = 0) -> Ref:
     """Lower a join along a new axis."""
-    fake: Tensor = node.meta["val"]
-    to = lowering.room(fake.shape, fake.dtype)
-    axis = dim % fake.ndim
+    made = node.output
+    to = lowering.room(made.shape, made.dtype)
+    axis = dim % len(made.shape)
     strides = tuple(s for a, s in enumerate(to.strides) if a != axis)
     for i, part in enumerate(tensors):
         lowering.write(Ref(to.storage, part.shape, strides, i * to.strides[axis]), part)
@@ -91,9 +91,9 @@ def pad(lowering: Lowering, node: Node, x: Any, widths: Any, value: Any = 0) -> 
     """Lower padding."""
     if any(width < 0 for width in widths):
         return None
-    fake: Tensor = node.meta["val"]
-    to = lowering.room(fake.shape, fake.dtype)
-    lowering.write(to, constant(value, to.shape, fake.dtype))
+    made = node.output
+    to = lowering.room(made.shape, made.dtype)
+    lowering.write(to, constant(value, to.shape, made.dtype))
     last = len(to.shape) - 1
     offset = sum(width * to.strides[last - i] for i, width in enumerate(widths[::2]))
     lowering.write(Ref(to.storage, x.shape, to.strides, offset), x)
