@@ -3,6 +3,8 @@
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read by torch at import, here and in subprocesses
+# Products of matrices add in one order wherever they lie in memory; read by MKL at its first.
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")
 
 import pytest
 import torch

@@ -64,6 +64,20 @@ class Objective:
     @torch.no_grad()
     def evaluate(self, module: nn.Module, split: Split) -> dict[str, float]:
         """Return loss, metrics and states over all rows of ``split``, in evaluation mode."""
+        means, output = self.averages(module, split)
+        values = self.shown(means.tolist())
+        if self.states is not None:
+            values |= {name: float(state) for name, state in self.states(output).items()}
+        return values
+
+    @torch.no_grad()
+    def averages(self, module: nn.Module, split: Split) -> tuple[Tensor, Tensor]:
+        """Return the means of `values` over all rows of ``split``, in evaluation mode.
+
+        Returns:
+            The means in the order of `names`, roots not yet taken, (M,), float64, on the device;
+            and the output for the last rows.
+        """
         was_training = module.training
         module.eval()
         total = torch.zeros(len(self.names), dtype=torch.float64, device=split.x.device)
@@ -74,10 +88,7 @@ class Objective:
             values = self.values(self.loss(output, y), output, y)
             total += torch.stack([v.to(torch.float64) for v in values]) * len(x)
         module.train(was_training)
-        values_shown = self.shown((total / len(split)).tolist())
-        if self.states is not None:
-            values_shown |= {name: float(state) for name, state in self.states(output).items()}
-        return values_shown
+        return total / len(split), output
 
 
 def rows_of_a_chunk(x: Tensor) -> int:

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor
@@ -56,6 +58,7 @@ class Recorder:
                 raise Diverged(self._update - len(rows) + 1 + i, row[0])
 
     def _summary(self, rows: list[list[float]], extra: Mapping[str, float]) -> dict[str, float]:
-        means = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+        # One after another, as a stack's are added: sum() of Python 3.12 rounds in another way.
+        means = [reduce(add, column) / len(rows) for column in zip(*rows, strict=True)]
         shown = self._objective.shown(means)
         return {**{f"{name}/train": value for name, value in shown.items()}, **extra}

@@ -41,13 +41,19 @@ class Sampler:
 
     def epoch(self, number: int) -> Iterator[Tensor | None]:
         """Yield the row numbers of each batch; None stands for all rows, in order."""
-        if self.batch_size >= self.num_rows and self.order != "replacement":
+        rows = self.rows(number)
+        if rows is None:
             yield None
             return
-        rows = self._rows(number).to(self.device)
-        yield from torch.split(rows, min(self.batch_size, self.num_rows))
+        yield from torch.split(rows.to(self.device), min(self.batch_size, self.num_rows))
 
-    def _rows(self, number: int) -> Tensor:
+    def rows(self, number: int) -> Tensor | None:
+        """Return the row numbers of an epoch, batch after batch, (num_rows,), on the CPU.
+
+        None stands for all rows, in order, as one batch.
+        """
+        if self.batch_size >= self.num_rows and self.order != "replacement":
+            return None
         if self.order == "sequential":
             return torch.arange(self.num_rows)
         stream = seeding.generator(self.seed, "order", number)

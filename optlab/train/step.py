@@ -24,17 +24,21 @@ from optlab.optim.regularizers import (
 from optlab.optim.rule import Rule, with_fields
 from optlab.train.objective import Objective
 
+Tensors = dict[str, Tensor]
+States = dict[str, dict[str, Any]]
+
 
 class RunState(NamedTuple):
     """All that changes while a run trains; every leaf is a tensor, so runs can be stacked."""
 
-    params: dict[str, Tensor]
-    buffers: dict[str, Tensor]
-    optimizer: dict[str, dict[str, Any]]
+    params: Tensors
+    buffers: Tensors
+    optimizer: States
 
 
 Hyper = Mapping[str, Any]
 Batch = tuple[Tensor, Tensor]
+Gradient = Callable[[Tensors, Tensors, Batch], tuple[Tensors, Tensors, list[Tensor]]]
 RunStep = Callable[[RunState, Hyper, Batch], tuple[RunState, list[Tensor]]]
 
 
@@ -88,6 +92,55 @@ def decayed(param: Tensor, weight: Tensor | bool, lr: Any, regularizer: Regulari
     return shrunk if weight is True else torch.where(weight, shrunk, param)
 
 
+def make_gradient(module: nn.Module, objective: Objective) -> Gradient:
+    """Return ``gradient(params, buffers, batch) -> (grads, buffers, [loss, *metrics])``, pure."""
+    # A copy in training mode: whatever happens to ``module``, the result depends on arguments.
+    template = copy.deepcopy(module).train()
+
+    def loss_of(params: Tensors, buffers: Tensors, batch: Batch) -> tuple[Tensor, Tensor]:
+        output = torch.func.functional_call(template, (params, buffers), (batch[0],))
+        return objective.loss(output, batch[1]), output
+
+    def gradient(
+        params: Tensors, buffers: Tensors, batch: Batch
+    ) -> tuple[Tensors, Tensors, list[Tensor]]:
+        buffers = {name: b.clone() for name, b in buffers.items()}
+        derive = torch.func.grad_and_value(loss_of, has_aux=True)
+        grads, (loss, output) = derive(params, buffers, batch)
+        return grads, buffers, objective.values(loss, output, batch[1])
+
+    return gradient
+
+
+def updated_params(
+    grads: Tensors,
+    params: Tensors,
+    states: States,
+    rule: Rule,
+    numbers: Any,
+    strengths: Regularizer,
+    num_rows: int,
+) -> tuple[Tensors, States]:
+    """Return parameters and optimizer states after one update of a run.
+
+    Args:
+        grads: Gradients of the loss, by parameter name.
+        params: Parameters.
+        states: State of the rule for each parameter.
+        rule: The rule.
+        numbers: Its hyperparameters; floats may be 0-d tensors.
+        strengths: What is done to gradients and parameters beside the rule, likewise.
+        num_rows: Training rows.
+    """
+    weights: list[Tensor | bool] = [is_weight(p) for p in params.values()]
+    ready = regularized(list(grads.values()), list(params.values()), weights, strengths, num_rows)
+    new_params, new_states = {}, {}
+    for (name, param), grad, weight in zip(params.items(), ready, weights, strict=True):
+        param = decayed(param, weight, numbers.lr, strengths)
+        new_params[name], new_states[name] = rule.update(grad, param, states[name], numbers)
+    return new_params, new_states
+
+
 def make_run_step(
     module: nn.Module,
     objective: Objective,
@@ -101,29 +154,14 @@ def make_run_step(
     ``values`` replaces float fields of ``hyper`` and of ``regularizer``; each may be a number or a
     0-d tensor, so that under `torch.vmap` every run has its own.
     """
-    # A copy in training mode: whatever happens to ``module``, the step depends on `state` alone.
-    template = copy.deepcopy(module).train()
-
-    def loss_of(
-        params: dict[str, Tensor], buffers: dict[str, Tensor], batch: Batch
-    ) -> tuple[Tensor, Tensor]:
-        output = torch.func.functional_call(template, (params, buffers), (batch[0],))
-        return objective.loss(output, batch[1]), output
+    gradient = make_gradient(module, objective)
 
     def run_step(state: RunState, values: Hyper, batch: Batch) -> tuple[RunState, list[Tensor]]:
         numbers, strengths = with_fields(hyper, values), with_fields(regularizer, values)
-        buffers = {name: b.clone() for name, b in state.buffers.items()}
-        gradient = torch.func.grad_and_value(loss_of, has_aux=True)
-        grads, (loss, output) = gradient(state.params, buffers, batch)
-        weights: list[Tensor | bool] = [is_weight(p) for p in state.params.values()]
-        ready = regularized(
-            list(grads.values()), list(state.params.values()), weights, strengths, num_rows
+        grads, buffers, measured = gradient(state.params, state.buffers, batch)
+        params, optimizer = updated_params(
+            grads, state.params, state.optimizer, rule, numbers, strengths, num_rows
         )
-        params, optimizer = {}, {}
-        for (name, param), grad, weight in zip(state.params.items(), ready, weights, strict=True):
-            param = decayed(param, weight, numbers.lr, strengths)
-            params[name], optimizer[name] = rule.update(grad, param, state.optimizer[name], numbers)
-        measured = objective.values(loss, output, batch[1])
         return RunState(params, buffers, optimizer), measured
 
     return run_step

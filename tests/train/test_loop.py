@@ -383,7 +383,7 @@ def test_measuring_is_off_the_training_clock(monkeypatch):
 
     monkeypatch.setattr("optlab.train.loop.time.perf_counter", lambda: clock[0])
     for name in ("gradient_flow", "dead_units", "layer_norms", "update_ratios"):
-        monkeypatch.setattr(f"optlab.train.loop.{name}", slow)
+        monkeypatch.setattr(f"optlab.train.measurements.{name}", slow)
     outcome, _ = fit(network_on_rows("sgd", **ALL))
     assert outcome.train_s == 0.0
     # 6 looks, 4 evaluations, and of 12 updates two kinds of norms and the ratio.

@@ -54,8 +54,15 @@ class Backend(Protocol):
         execution: How updates are made; see `optlab.results.RunResult.execution`.
     """
 
-    members: Sequence[Member]
-    execution: str
+    @property
+    def members(self) -> Sequence[Member]:
+        """The runs, in the order in which they were given."""
+        ...
+
+    @property
+    def execution(self) -> str:
+        """How updates are made."""
+        ...
 
     def advance(self, active: Sequence[int], rows: Tensor | None, factors: Tensor) -> Tensor:
         """Make K updates of each active run.

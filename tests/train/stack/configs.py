@@ -1,0 +1,59 @@
+"""Parts of runs for stacks, and what is to be seen of a training of them."""
+
+import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from optlab.build import parts_of
+from optlab.train.parts import Parts
+from tests.sweep.composing import _composed as composed
+
+
+def parts(common: tuple[str, ...], each: tuple[tuple[str, ...], ...], task: str) -> list[Parts]:
+    """Return the parts of one run for every entry of ``each``, on shared data."""
+    made: list[Parts] = []
+    for overrides in each:
+        config = copy.deepcopy(composed(f"task={task}", *common, *overrides))
+        made.append(parts_of(config, like=made[0] if made else None))
+    return made
+
+
+@dataclass
+class Kept:
+    """A sink that keeps each run's records in the order in which they came."""
+
+    records: dict[int, list] = field(default_factory=dict)
+
+    def log(self, run, update, epoch, values):
+        """Keep one record."""
+        self.records.setdefault(run, []).append((update, epoch, dict(values)))
+
+    def log_block(self, runs, updates, epochs, tags, values):
+        """Keep a block's records run by run."""
+        assert values.shape == (len(runs), len(updates), len(tags))
+        assert values.dtype == np.float64
+        for run, rows in zip(runs, values.tolist(), strict=True):
+            for update, epoch, row in zip(updates, epochs, rows, strict=True):
+                self.log(run, update, epoch, dict(zip(tags, row, strict=True)))
+
+
+@dataclass
+class Alone:
+    """What `Training.fit` makes of a run."""
+
+    records: list
+    outcome: object
+    weights: dict[str, torch.Tensor]
+    scores: dict[str, dict[str, float]]
+
+
+def train_alone(part: Parts) -> Alone:
+    """Train one run by itself."""
+    training, records = part.training(), []
+    outcome = training.fit(lambda *record: records.append((record[0], record[1], dict(record[2]))))
+    splits = {name: getattr(part.data, name) for name in ("train", "val", "test")}
+    scores = {name: training.evaluate(split) for name, split in splits.items()}
+    own = {n: {k: v for k, v in row.items() if "/" not in k} for n, row in scores.items()}
+    return Alone(records, outcome, training.run.module.state_dict(), own)
