@@ -25,11 +25,15 @@ from optlab.nn.losses import Loss
 from optlab.nn.losses import Objective as FunctionLoss
 from optlab.optim.regularizers import Regularizer, is_weight
 from optlab.optim.transformed import Transform, transformed
+from optlab.results import config_hash
 from optlab.tasks.base import Data, Metric, Split
 from optlab.train import Objective, Parts, RuleChoice, Sampler, Training
 from optlab.types import Natural
 
 Config = Mapping[str, Any]
+
+#: Sections that decide what a run computes before its update.
+STRUCTURE = ("task", "model", "norm", "activation", "loss", "plugins")
 
 
 def build(config: Config, chosen: Collection[str] = ()) -> Training:
@@ -57,7 +61,7 @@ def parts_of(config: Config, chosen: Collection[str] = (), like: Parts | None = 
     Raises:
         ConfigError: For anything in ``config`` that cannot be used, naming the dotted field.
     """
-    _refuse_unknown_sections(config)
+    refuse_unknown_sections(config)
     trainer = TrainerConfig(**bind(TrainerConfig, config["trainer"], "trainer"))
     diagnostics = DiagnosticsConfig(**bind(DiagnosticsConfig, config["diagnostics"], "diagnostics"))
     device, dtype = resolve_device(config["device"]), getattr(torch, trainer.dtype)
@@ -75,7 +79,7 @@ def parts_of(config: Config, chosen: Collection[str] = (), like: Parts | None = 
     if like is None:
         _refuse_other_scores(module, data, outputs, section(config, "model")[0])
         _refuse_single_row_statistics(module, data.train.x, sampler)
-    regularizer, optimizer = _update(config, trainer, module)
+    regularizer, optimizer = update_of(config, trainer, module)
     schedule = _create(registry.schedules, config, "schedule").factor
     return Parts(
         module,
@@ -88,6 +92,7 @@ def parts_of(config: Config, chosen: Collection[str] = (), like: Parts | None = 
         trainer,
         diagnostics,
         schedule,
+        config_hash({key: config[key] for key in STRUCTURE} | {"dtype": trainer.dtype}),
     )
 
 
@@ -110,7 +115,12 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _refuse_unknown_sections(config: Config) -> None:
+def refuse_unknown_sections(config: Config) -> None:
+    """Refuse a configuration that has a section too many or too few, or no valid seed.
+
+    Raises:
+        ConfigError: Naming the section.
+    """
     known = (*NAMED_SECTIONS, *OTHER_KEYS, "sweep")
     for key in config:
         if key not in known:
@@ -304,7 +314,7 @@ def _refuse_single_row_statistics(module: nn.Module, rows: Tensor, sampler: Samp
         ) from error
 
 
-def _update(
+def update_of(
     config: Config, trainer: TrainerConfig, module: nn.Module
 ) -> tuple[Regularizer, RuleChoice | Config]:
     """Return what is done to gradients, and the optimizer."""
@@ -320,10 +330,10 @@ def _update(
     if choice == "foreign":
         if transform.functions():
             raise ConfigError("optimizer=foreign takes no transform; use transform=none")
-        if trainer.engine == "functional":
+        if trainer.engine in ("functional", "native"):
             raise ConfigError(
-                "trainer.engine=functional runs optlab's own rules; for optimizer=foreign use "
-                "trainer.engine=auto"
+                f"trainer.engine={trainer.engine} runs optlab's own rules; for optimizer=foreign "
+                "use trainer.engine=auto"
             )
         return regularizer, options
     entry = registry.optimizers.get(choice)

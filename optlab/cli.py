@@ -19,7 +19,9 @@ how much?
 
   optlab train [KEY=VALUE ...]     one run; -m sweeps over comma-separated values (Hydra multirun)
   optlab train RUN/config.yaml     an earlier run again, with changes if you add KEY=VALUE
-  optlab sweep KEY=A,B ...         a grid of runs, then their ranking
+  optlab sweep KEY=A,B ...         a grid of runs, trained together, then their ranking;
+                                   --plan shows what would be trained, --resume DIR trains what
+                                   is missing, --extend adds another grid, --status DIR counts
   optlab report DIR                ranking, table and figure of the runs below DIR
   optlab board DIR                 TensorBoard on DIR
   optlab list [GROUP]              what can be chosen: optimizers, tasks, activations ...
@@ -31,6 +33,7 @@ train, sweep, list and show know what a module of your own registers: 'plugins=[
 Examples:
   optlab train optimizer=adam init=he_normal activation=relu task=digits
   optlab sweep 'optimizer=glob(*)' optimizer.lr=1e-3,1e-2 'seed=range(0,3)'
+  optlab sweep 'optimizer.lr=tag(log,interval(1e-4,1e-1))' search=halton trials=75
   optlab show optimizer my_rule 'plugins=[my_rules]'
   optlab train --help              every group and the whole configuration
 
@@ -117,10 +120,23 @@ def train(arguments: list[str]) -> int:
 
 def sweep(arguments: list[str]) -> int:
     """``optlab sweep``: a multirun and its report."""
+    if "--status" in arguments:
+        from optlab.sweep.status import status
+
+        words = [word for word in arguments if word != "--status"]
+        print(status(_folder(words, "sweep --status")))
+        return 0
+
+    from optlab.sweep.command import multiruns
     from optlab.sweep.hydra_app import launch
 
     asks_only = {"--help", "--cfg", "-c", "--hydra-help", "--info", "-i"} & set(arguments)
-    folder = launch(arguments if asks_only else ["-m", *arguments])
+    lines = [arguments] if asks_only else multiruns(arguments)
+    if not lines:
+        print("nothing of this sweep is missing")
+    folder: Path | None = None
+    for line in lines:
+        folder = launch(line)
     if folder is None:
         return 0
     report([str(folder)])

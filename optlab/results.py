@@ -47,7 +47,8 @@ class RunResult:
         train, val, test: Loss and metrics by name, at the weights that the run ends with. A run
             that did not get so far has fewer entries or none.
         total_s: Seconds from start to end.
-        training_s: Seconds in updates, without loading, evaluating and logging.
+        training_s: Seconds in updates, without loading, evaluating and logging. Of both times, runs
+            that trained together have equal shares.
         config_hash: Identity of the run, from `config_hash`.
         seed: The run's seed; None when the configuration held no valid one.
         device: Name of the device in words.

@@ -23,8 +23,9 @@ class TrainerConfig:
         min_delta: Decrease of the validation loss that counts as improvement.
         restore_best: Whether to return to the weights of the best evaluation when ``patience``
             is set.
-        engine: ``"functional"`` runs optlab's rules without an optimizer object, ``"plain"`` a
-            module and a `torch.optim.Optimizer`; ``"auto"`` takes the first where it can.
+        engine: ``"native"`` runs compiled programs of a whole update, on the CPU; ``"functional"``
+            PyTorch's operations, without an optimizer object; ``"plain"`` a module and a
+            `torch.optim.Optimizer`. ``"auto"`` takes the first of them that it can.
         dtype: Floating type of parameters and data.
         threads: CPU threads inside one operation. Results depend on it in their last bits, and
             small networks are quickest with one.
@@ -38,7 +39,7 @@ class TrainerConfig:
     patience: Natural | None = None
     min_delta: NonNegative = 0.0
     restore_best: bool = True
-    engine: Literal["auto", "functional", "plain"] = "auto"
+    engine: Literal["auto", "native", "functional", "plain"] = "auto"
     dtype: Literal["float32", "float64"] = "float32"
     threads: Count = 1
 

@@ -53,8 +53,9 @@ def refusal(config: Mapping[str, Any]) -> str:
     """Return why the run of a configuration can only train alone, or nothing."""
     if _of_others(config["optimizer"]):
         return "optimizer=foreign: an optimizer of others moves one run's weights"
-    if config["trainer"]["engine"] == "plain":
-        return "trainer.engine=plain: a module and an optimizer object train one run"
+    engine = config["trainer"]["engine"]
+    if engine in ("functional", "plain"):
+        return f"trainer.engine={engine}: an engine that trains one run"
     return ""
 
 
@@ -75,10 +76,7 @@ def _of_model(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_trainer(options: Mapping[str, Any]) -> dict[str, Any]:
-    shared = {k: v for k, v in options.items() if k not in OF_A_RUN_IN_TRAINER}
-    if shared.get("engine") == "functional":  # what `auto` is, where it may be
-        shared["engine"] = "auto"
-    return shared
+    return {k: v for k, v in options.items() if k not in OF_A_RUN_IN_TRAINER}
 
 
 _SHARED = {"model": _of_model, "trainer": _of_trainer}

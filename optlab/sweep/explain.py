@@ -46,6 +46,11 @@ def explain(error: BaseException) -> str:
             f"{name} is fixed by this resolved configuration, which has no choices left: give "
             f"single values such as {name}.KEY=VALUE, or start from the groups without the file"
         )
+    if "does not support sweep type : INTERVAL_SWEEP" in str(error):
+        return (
+            "Hydra's sweeper does not know interval(...): use hydra/sweeper=optlab (optlab sweep) "
+            "with sweep.search=halton sweep.trials=N, or list values with range(a,b,step)"
+        )
     return _first_line(str(error))
 
 

@@ -5,63 +5,42 @@ asked to raise instead, and `optlab.sweep.explain` makes one sentence of what it
 """
 
 import inspect
-import math
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
-from hydra.experimental.callback import Callback
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from optlab.config import ConfigError
-from optlab.config.schema import NAMED_SECTIONS
 from optlab.plugins import plugin_choices
-from optlab.results import CONFIG_FILE, OUTCOME_FREE
-from optlab.sweep import run_folder
+from optlab.results import CONFIG_FILE
+from optlab.sweep import plugin
+from optlab.sweep.command import typed
 from optlab.sweep.job import JOB_COUNT, run_job
-from optlab.sweep.refusal import FolderTakenError, SweepRefused
+from optlab.sweep.sweep_folder import SweepFolder
+from optlab.sweep.words import (
+    MULTIRUN_FLAGS,
+    constant_keys,
+    free_foreign_options,
+    grid,
+    left_to_jobs,
+    num_jobs,
+    parse,
+    refuse_mistakes,
+)
 
 CONFIG_PATH = "pkg://optlab.configs"
-SECTIONS = (*NAMED_SECTIONS, "transform", "regularizer", "trainer", "diagnostics", "logger")
 VALUED_FLAGS = {
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
     *("--cfg", "-c", "--package", "-p", "--experimental-rerun"),
 }
-MULTIRUN_FLAGS = {"-m", "--multirun"}
 INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
-
-
-class SweepFolder(Callback):
-    """Remembers the folder of the multirun that Hydra started, and keeps other sweeps out of it.
-
-    Attributes:
-        latest: The folder, however it was given.
-        grid: What the present sweep varies and holds.
-    """
-
-    latest: ClassVar[Path | None] = None
-    grid: ClassVar[run_folder.Grid] = run_folder.Grid((), ())
-
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Claim the folder for the grid before the first job.
-
-        Raises:
-            SweepRefused: When another grid has it; nothing was touched.
-        """
-        folder = Path(str(config.hydra.sweep.dir))
-        try:
-            run_folder.claim_for_grid(folder, SweepFolder.grid)
-        except FolderTakenError as error:
-            raise SweepRefused(str(error)) from error
-        SweepFolder.latest = folder
 
 
 def launch(arguments: Sequence[str]) -> Path | None:
@@ -76,14 +55,16 @@ def launch(arguments: Sequence[str]) -> Path | None:
         ConfigError, hydra.errors.HydraException: For what the user typed.
     """
     flags, words = split(arguments)
-    words = _free_foreign_options(words)
+    words = free_foreign_options(words)
     overrides = parse(words)
     multirun = bool(MULTIRUN_FLAGS & set(flags))
-    _refuse_mistakes(overrides, multirun)
+    refuse_mistakes(overrides, multirun)
     _register_plugins(overrides)
-    words += [
-        f"hydra.job.config.override_dirname.exclude_keys={_constant_keys(overrides)}",
-        f"++hydra.job.env_set.{JOB_COUNT}='{_num_jobs(overrides)}'",
+    plugin.register()
+    words = [
+        *(left_to_jobs(overrides) if plugin.lists_jobs_of(words) else words),
+        f"hydra.job.config.override_dirname.exclude_keys={constant_keys(overrides)}",
+        f"++hydra.job.env_set.{JOB_COUNT}='{num_jobs(overrides)}'",
     ]
     errors: list[ConfigError] = []
 
@@ -95,7 +76,7 @@ def launch(arguments: Sequence[str]) -> Path | None:
             errors.append(error)
             return float("nan")
 
-    SweepFolder.latest, SweepFolder.grid = None, _grid(flags, overrides)
+    SweepFolder.begin(grid(flags, overrides), typed(arguments))
     application = hydra.main(CONFIG_PATH, "train", **_by_version())
     with _process_state(["optlab train", *flags, *words]):
         application(run_job if multirun else train)()
@@ -107,7 +88,7 @@ def launch(arguments: Sequence[str]) -> Path | None:
 def _by_version() -> dict[str, Any]:
     """Return what Hydra 1.3 and 1.4 each want to be told, and the other does not know."""
     if "execution_whitelist" in inspect.signature(hydra.main).parameters:
-        return {"execution_whitelist": [f"{__name__}.{SweepFolder.__name__}"]}
+        return {"execution_whitelist": [f"{SweepFolder.__module__}.{SweepFolder.__name__}"]}
     return {"version_base": "1.3"}
 
 
@@ -133,11 +114,6 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return flags, words
 
 
-def parse(words: Sequence[str]) -> list[Override]:
-    """Return overrides in Hydra's own reading."""
-    return list(OverridesParser.create().parse_overrides(list(words)))
-
-
 def _config_file(argument: str) -> Path | None:
     """Return the configuration file that the argument names, itself or as a run's folder.
 
@@ -154,54 +130,6 @@ def _config_file(argument: str) -> Path | None:
     if "=" in argument:
         return None
     raise ConfigError(f"no configuration file {argument!r}; give an existing one")
-
-
-def _refuse_mistakes(overrides: Sequence[Override], multirun: bool) -> None:
-    """Refuse what Hydra would answer with a traceback, or not at all."""
-    for override in overrides:
-        name = override.key_or_group
-        if name in SECTIONS and not override.is_delete() and override.value() is None:
-            raise ConfigError(f"{name} must be the name of a choice, got null ({name})")
-        if name == "sweep.dir" and not multirun:
-            raise ConfigError(
-                "sweep.dir is the folder of a sweep; for one run use hydra.run.dir=FOLDER"
-            )
-
-
-def _constant_keys(overrides: Sequence[Override]) -> list[str]:
-    """Return the keys that every job shares: they stay out of the folders' names."""
-    last = {override.key_or_group: override for override in overrides}
-    return [key for key, override in last.items() if not override.is_sweep_override()]
-
-
-def _grid(flags: Sequence[str], overrides: Sequence[Override]) -> run_folder.Grid:
-    """Return what the sweep varies, in order, and what else of the line can change a result."""
-    last = {override.key_or_group: override for override in overrides}
-    free = ("hydra", "sweep", *OUTCOME_FREE)
-    held = [o for key, o in last.items() if re.split("[./]", key)[0] not in free]
-    return run_folder.Grid(
-        tuple(key for key, override in last.items() if override.is_sweep_override()),
-        (
-            *(flag for flag in flags if flag not in MULTIRUN_FLAGS),
-            *sorted(str(o.input_line) for o in held if not o.is_sweep_override()),
-        ),
-    )
-
-
-def _num_jobs(overrides: Sequence[Override]) -> int | str:
-    """Return the number of jobs: the product of what is swept, or "?" where only Hydra knows."""
-    last = {override.key_or_group: override for override in overrides}
-    swept = [o for o in last.values() if o.is_discrete_sweep()]
-    if any(isinstance(override.value(), Glob) for override in swept):
-        return "?"
-    return math.prod(sum(1 for _ in override.sweep_string_iterator()) for override in swept)
-
-
-def _free_foreign_options(words: Sequence[str]) -> list[str]:
-    """Let any option of a foreign optimizer through: its class knows them, the YAML file cannot."""
-    if "optimizer=foreign" not in words:
-        return list(words)
-    return [f"++{word}" if word.startswith("optimizer.") else word for word in words]
 
 
 def _register_plugins(overrides: Sequence[Override]) -> None:

@@ -29,6 +29,7 @@ from optlab.results import (
 )
 from optlab.sweep import run_folder
 from optlab.sweep.naming import folder_name
+from optlab.sweep.planned import chosen_sections, of_the_run
 from optlab.sweep.refusal import FolderTakenError, SweepRefused
 from optlab.types import Natural
 
@@ -51,15 +52,7 @@ def run_job(config: DictConfig) -> float:
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     assert isinstance(resolved, dict)
     alone = hydra.mode != RunMode.MULTIRUN
-    not_ours = {*run_folder.PRIMARY, "sweep"}  # a run started again goes to a folder of its own
-    keys = (str(word).lstrip("+~").partition("=")[0] for word in hydra.overrides.task)
-    chosen = frozenset(key.partition(".")[0] for key in keys)
-    job = Job(
-        {str(k): v for k, v in resolved.items() if k not in not_ours},
-        folder,
-        alone,
-        chosen,
-    )
+    job = Job(of_the_run(resolved), folder, alone, chosen_sections(hydra.overrides.task))
     try:
         return job.run().val.get("loss", float("nan"))
     except FolderTakenError as error:
@@ -124,36 +117,34 @@ class Job:
         import_plugins(self.config.get("plugins") or [])
         import torch
 
-        from optlab.build import build, resolve_device
+        from optlab.build import parts_of, resolve_device
         from optlab.seeding import global_stream
 
         self._device = str(resolve_device(self.config.get("device", "auto")))
         with global_stream(seed, self._device):
-            training = build(self.config, self.chosen)
-            torch.set_num_threads(training.trainer.threads)
-            self._notes = training.data.notes
+            parts = parts_of(self.config, self.chosen)
+            torch.set_num_threads(parts.trainer.threads)
+            self._notes = parts.data.notes
             run_folder.write_config(self.folder, self.config)
-            with self._logging(training.num_updates) as loggers:
-                result = self._fit(training, loggers)
+            with self._logging(parts.num_updates) as loggers:
+                result = self._fit(parts, loggers)
         write_result(self.folder, result)
         if self.alone and self.config["logger"].get("console"):
             print(f"results, curves and configuration: {self.folder}")
         return result
 
-    def _fit(self, training: Any, loggers: list[Any]) -> RunResult:
+    def _fit(self, parts: Any, loggers: list[Any]) -> RunResult:
+        from optlab.train import train_alone
+
         def emit(update: int, epoch: float, values: Mapping[str, float]) -> None:
             self._progress = {"updates": update, "epochs": epoch}
             for logger in loggers:
                 logger.log(update, epoch, values)
 
-        outcome = training.fit(emit)
-        self._execution = training.run.execution
+        ended, self._execution = train_alone(parts, emit)
         if "compiler" in self._execution:
             _say_once(f"[optlab] updates take longer than they need to: {self._execution}")
-        scores = {
-            name: _averages(training.evaluate(getattr(training.data, name)))
-            for name in ("train", "val", "test")
-        }
+        outcome, scores = ended.outcome, ended.scores
         tested = {f"{name}/test": value for name, value in scores["test"].items()}
         emit(outcome.updates, outcome.epochs, tested)
         result = self._result(
@@ -229,11 +220,6 @@ class Job:
             for logger in loggers:
                 stack.callback(logger.close)
             yield loggers
-
-
-def _averages(values: Mapping[str, float]) -> dict[str, float]:
-    """Return the loss and metrics without states such as ``point/x0``."""
-    return {name: value for name, value in values.items() if "/" not in name}
 
 
 @functools.cache

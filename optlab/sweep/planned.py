@@ -1,12 +1,13 @@
-"""A run of a sweep before it starts: composed, named and identified. Imports no torch."""
+"""A run of a sweep before it starts: its configuration, and where it will go."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from optlab.results import config_hash
+from optlab.sweep.run_folder import PRIMARY
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,17 @@ class PlannedRun:
     def identity(self) -> str:
         """Hash of the configuration, from `optlab.results.config_hash`."""
         return config_hash(self.config)
+
+
+def of_the_run(resolved: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the sections of a resolved configuration that are the run's own.
+
+    A run that is started again goes to a folder of its own, so where output goes is not among them.
+    """
+    return {str(k): v for k, v in resolved.items() if k not in {*PRIMARY, "sweep"}}
+
+
+def chosen_sections(words: Iterable[str]) -> frozenset[str]:
+    """Return the sections that overrides name: ``optimizer`` of ``optimizer.lr=0.1``."""
+    keys = (str(word).lstrip("+~").partition("=")[0] for word in words)
+    return frozenset(key.partition(".")[0] for key in keys)

@@ -139,8 +139,8 @@ def _model(parts: Parts) -> Model:
     """Return what is compiled for a run's module."""
     if not isinstance(parts.optimizer, RuleChoice):
         raise NotNative("an optimizer of others updates its parameters itself")
-    if parts.trainer.engine == "plain":
-        raise NotNative("trainer.engine=plain asks for an optimizer object")
+    if parts.trainer.engine not in ("auto", "native"):
+        raise NotNative(f"trainer.engine={parts.trainer.engine} asks for another engine")
     kinds = {t.device.type for t in (*parts.module.parameters(), parts.data.train.x)}
     if kinds != {"cpu"}:
         raise NotNative(f"compiled programs are for the CPU, the run is on {', '.join(kinds)}")

@@ -67,20 +67,17 @@ class Model:
         params = [name for name, _ in template.named_parameters()]
         buffers = [name for name, _ in template.named_buffers()]
 
-        def loss_of(
-            own: dict[str, Tensor], rest: dict[str, Tensor], x: Tensor, y: Tensor
-        ) -> tuple[Tensor, Tensor]:
-            output = torch.func.functional_call(template, (own, rest), (x,))
-            return self.objective.loss(output, y), output
-
         def function(*tensors: Tensor) -> list[Tensor]:
             *state, x, y = tensors
-            own = dict(zip(params, state, strict=False))
+            own = {n: p.detach().requires_grad_() for n, p in zip(params, state, strict=False)}
             rest = {n: b.clone() for n, b in zip(buffers, state[len(params) :], strict=True)}
-            gradient = torch.func.grad_and_value(loss_of, has_aux=True)
-            grads, (loss, output) = gradient(own, rest, x, y)
-            values = self.objective.values(loss, output, y)
-            return [*rest.values(), *grads.values(), *(v.to(torch.float64) for v in values)]
+            # Not `torch.func.grad`, which imports PyTorch's compiler: a second.
+            with torch.enable_grad():
+                output = torch.func.functional_call(template, (own, rest), (x,))
+                loss = self.objective.loss(output, y)
+                grads = torch.autograd.grad(loss, list(own.values()), materialize_grads=True)
+            values = self.objective.values(loss.detach(), output.detach(), y)
+            return [*rest.values(), *grads, *(v.to(torch.float64) for v in values)]
 
         inputs = [*self._tensors, x, y]
         p, b = len(params), len(buffers)

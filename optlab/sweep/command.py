@@ -1,0 +1,74 @@
+"""What ``optlab sweep`` adds to a Hydra multirun: flags, short words, and its own executors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+from optlab.config import ConfigError
+
+#: Flags of the command, by the word of optlab's launcher that each stands for.
+FLAGS = {
+    "--plan": "hydra.launcher.plan_only=true",
+    "--resume": "hydra.launcher.resume=true",
+    "--extend": "hydra.launcher.extend=true",
+}
+#: Words that may be typed without their section.
+SHORT = ("search", "trials")
+#: Who executes a sweep, unless the line says so.
+PARTS = ("hydra/sweeper", "hydra/launcher")
+FOLDER_KEYS = ("sweep.dir", "hydra.sweep.dir")
+
+
+def multiruns(arguments: Sequence[str]) -> list[list[str]]:
+    """Return the arguments of each multirun that ``optlab sweep ARGUMENTS`` stands for.
+
+    It is one, except that ``--resume FOLDER`` without a line stands for every line whose runs are
+    not all finished, and may be none.
+
+    Raises:
+        ConfigError: For a folder without a sweep, or a flag that another launcher does not know.
+    """
+    words = [word for word in arguments if word not in FLAGS]
+    if "--resume" in arguments and len(words) == 1 and "=" not in words[0]:
+        return [_multirun(line) for line in _lines_to_resume(Path(words[0]))]
+    return [_multirun(arguments)]
+
+
+def typed(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return what has to be typed to start a multirun again, from its arguments."""
+    added = {*FLAGS.values(), "-m", "--multirun"}
+    return tuple(word for word in arguments if word not in added)
+
+
+def _multirun(arguments: Sequence[str]) -> list[str]:
+    words = [_full(word) for word in arguments if word not in FLAGS]
+    flags = [flag for flag in FLAGS if flag in arguments]
+    given = {_key(word): word for word in words}
+    launcher = given.get("hydra/launcher", "hydra/launcher=optlab")
+    if flags and launcher != "hydra/launcher=optlab":
+        raise ConfigError(f"{flags[0]} is of optlab's launcher, and {launcher} takes its place")
+    parts = [f"{part}=optlab" for part in PARTS if part not in given]
+    return ["-m", *words, *parts, *(FLAGS[flag] for flag in flags)]
+
+
+def _lines_to_resume(folder: Path) -> list[list[str]]:
+    """Return the lines that do what is missing in a sweep's folder."""
+    from optlab.sweep.ledger_reader import LedgerReader
+    from optlab.sweep.run_folder import LEDGER_FILE
+
+    if not (folder / LEDGER_FILE).exists():
+        raise ConfigError(f"there is no sweep in {str(folder)!r} to resume; give its folder")
+    with LedgerReader(folder) as ledger:
+        lines = ledger.unfinished_lines()
+    place = f"sweep.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
+    kept = [[word for word in line if _key(word) not in FOLDER_KEYS] for line in lines]
+    return [[*line, place, "--resume"] for line in kept]
+
+
+def _full(word: str) -> str:
+    return f"sweep.{word}" if word.partition("=")[0] in SHORT and "=" in word else word
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")

@@ -1,0 +1,203 @@
+"""A process's part in a sweep: it takes arrays of runs from the ledger until none is left.
+
+``python -m optlab.sweep.worker FOLDER`` is such a process beside others. It reads its orders, one
+line of JSON, from its standard input, and ends when that is closed: with the process that started
+it.
+"""
+
+import errno
+import json
+import math
+import os
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from rich.console import Console as Terminal
+
+from optlab.sweep.array import Array, Means
+from optlab.sweep.ledger import MAX_ATTEMPTS, Ledger
+from optlab.sweep.planned import PlannedRun
+from optlab.sweep.program import Program, array_sizes
+from optlab.sweep.progress import Progress
+from optlab.train.native import NotNative
+from optlab.train.stack.vmapped import NotStackable
+
+#: Errors of the system when nothing more can be written.
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Task:
+    """An array of a program, for whoever takes it.
+
+    Attributes:
+        program: Number of the program.
+        numbers: Those of the runs.
+        means: By what they are trained.
+    """
+
+    program: int
+    numbers: tuple[int, ...]
+    means: Means
+
+
+class Worker:
+    """Trains the arrays that it gets.
+
+    Args:
+        ledger: The sweep's ledger.
+        runs: The runs of all tasks, by number.
+        progress: Is told of everything.
+    """
+
+    def __init__(self, ledger: Ledger, runs: Mapping[int, PlannedRun], progress: Progress) -> None:
+        self.ledger, self.runs, self.progress = ledger, runs, progress
+        self._left: Counter[int] = Counter()
+
+    def work(self, tasks: Sequence[Task]) -> None:
+        """Train what is queued of the tasks, also what other processes leave behind meanwhile."""
+        self._left = Counter(task.program for task in tasks)
+        self._pass(tasks)
+        while self.ledger.release():
+            self._pass(tasks)
+
+    def _pass(self, tasks: Sequence[Task]) -> None:
+        """Take what is queued of the tasks; runs on their last attempt one by one."""
+        last = f"state = 'queued' AND attempts = {MAX_ATTEMPTS - 1}"
+        suspects = {entry.number for entry in self.ledger.entries(last)}
+        for task in tasks:
+            together = [number for number in task.numbers if number not in suspects]
+            for numbers in (together, *([n] for n in task.numbers if n in suspects)):
+                claimed = self.ledger.claim(numbers)
+                if claimed:
+                    self.train([self.runs[number] for number in claimed], task.means)
+            self._left[task.program] -= 1
+            if not self._left[task.program]:  # once: later passes go below
+                self.progress.program_ended()
+
+    def train(self, runs: Sequence[PlannedRun], means: Means) -> None:
+        """Train runs together, or those that cannot be in smaller arrays, and record their ends."""
+        array = Array(runs, means, self.progress, self.ledger.beat)
+        failure = self._failure(array)
+        if isinstance(failure, NotNative | NotStackable):
+            array.take_back()
+            for run in runs:
+                self.train([run], replace(means, engine="single", reason=str(failure)))
+        elif failure is not None and len(runs) > 1:
+            array.take_back()
+            self._halve(runs, means, failure)
+        else:
+            if failure is not None:
+                array.fail(_in_words(failure, runs[0]))
+            self._record(array)
+
+    def _failure(self, array: Array) -> Exception | None:
+        """Train an array; return what was raised, without the frames that hold its tensors."""
+        try:
+            array.train()
+        except KeyboardInterrupt as interrupt:
+            array.end("interrupted", str(interrupt) or "stopped by hand")
+            self._record(array)
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_PLACE:
+                raise  # it is no run's fault, and every other one would meet it
+            error.__cause__ = error.__context__ = None
+            return error.with_traceback(None)
+        return None
+
+    def _halve(self, runs: Sequence[PlannedRun], means: Means, failure: Exception) -> None:
+        """Train runs that ended together in two arrays, until it is known who was at fault."""
+        halves = array_sizes(len(runs), math.ceil(len(runs) / 2))
+        why = "ran out of memory" if _is_memory(failure) else f"failed together ({_line(failure)})"
+        print(f"{len(runs)} runs {why} and train as {halves[0]} and {halves[1]}", flush=True)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.train(runs[: halves[0]], means)
+        self.train(runs[halves[0] :], means)
+
+    def _record(self, array: Array) -> None:
+        self.ledger.end(array.results)
+        for number, result in array.results.items():
+            self.progress.ended(self.runs[number].name, result)
+
+
+def tasks_of(program: Program, means: Means) -> list[Task]:
+    """Return the arrays of a program as tasks."""
+    arrays = [program.array(index) for index in range(len(program.arrays))]
+    return [Task(program.number, tuple(run.number for run in runs), means) for runs in arrays]
+
+
+def orders(label: str, tasks: Sequence[Task]) -> str:
+    """Return the line that tells a worker what to do; `_read_orders` reads it."""
+    return json.dumps({"label": label, "tasks": [asdict(task) for task in tasks]})
+
+
+def _read_orders(line: str) -> tuple[str, list[Task]]:
+    found: dict[str, Any] = json.loads(line)
+    tasks = [
+        Task(task["program"], tuple(task["numbers"]), Means(**task["means"]))
+        for task in found["tasks"]
+    ]
+    return found["label"], tasks
+
+
+def _is_memory(error: Exception) -> bool:
+    """Say whether memory ran out; on the CPU PyTorch has no class of its own for it."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    is_of_words = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or is_of_words
+
+
+def _in_words(error: Exception, run: PlannedRun) -> Exception:
+    """Return the error of a run that was trained alone, with what to do where that is known."""
+    if not _is_memory(error):
+        return error
+    return MemoryError(
+        f"run {run.name} alone runs out of memory; make trainer.batch_size or the model smaller, "
+        f"or use another device ({_line(error)})"
+    )
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0]
+
+
+def main() -> int:
+    """Take part in the sweep of a folder, as ordered."""
+    _end_on_signals()
+    label, tasks = _read_orders(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with Ledger(sys.argv[1], label) as ledger:
+        runs = ledger.planned(number for task in tasks for number in task.numbers)
+        worker = Worker(ledger, {run.number: run for run in runs}, Progress(Terminal(quiet=True)))
+        try:
+            worker.work(tasks)
+        except KeyboardInterrupt:
+            return 1
+    return 0
+
+
+def _end_on_signals() -> None:
+    def end(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is recorded now is recorded whole
+        raise KeyboardInterrupt("stopped by SIGTERM")
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def _end_with_parent() -> None:
+    """Wait until nobody can write to standard input any more; not through its locked buffer."""
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
