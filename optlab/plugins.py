@@ -21,8 +21,11 @@ def import_plugins(modules: Iterable[str]) -> None:
         ConfigError: When a module cannot be imported, with Python's reason, or its options lack
             the decorator that makes them a dataclass.
     """
+    names = list(modules)
+    if not names:
+        return
     search_current_folder()
-    for name in modules:
+    for name in names:
         try:
             importlib.import_module(name)
         except Exception as error:  # the module is the user's: whatever it raises is about it

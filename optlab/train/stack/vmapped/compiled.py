@@ -10,9 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch._inductor
 from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
 
@@ -26,6 +24,9 @@ def compiled(function: Callable[..., Any], kept: Any, *arguments: Any) -> Callab
         kept: Tensors that are the same objects in every call.
         arguments: Examples of the others, whose shapes, strides, dtypes and devices stay.
     """
+    from torch._inductor import compile as compile_graph  # here: importing it takes a second
+    from torch.fx.experimental.proxy_tensor import make_fx
+
     leaves, spec = tree_flatten((kept, *arguments))
     fixed, _ = tree_flatten(kept)
     returned: list[TreeSpec] = []
@@ -39,7 +40,7 @@ def compiled(function: Callable[..., Any], kept: Any, *arguments: Any) -> Callab
         graph = make_fx(flat, tracing_mode="fake")(*leaves)
         graph.graph.eliminate_dead_code()
         graph.recompile()
-        program = torch._inductor.compile(graph, leaves)
+        program = compile_graph(graph, leaves)
 
     def call(*arguments: Any) -> Any:
         return tree_unflatten(program(*fixed, *tree_flatten(arguments)[0]), returned[0])
