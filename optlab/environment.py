@@ -2,12 +2,20 @@
 
 import functools
 import importlib.metadata
+import os
 import platform
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import optlab
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, where the system says so, or has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:

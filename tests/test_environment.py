@@ -1,4 +1,5 @@
 import json
+import os
 import platform
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import torch
 
 import optlab
 from optlab import environment as module
-from optlab.environment import cpu_name, device_name, environment
+from optlab.environment import cpu_name, device_name, environment, usable_cores
 
 
 @pytest.fixture(autouse=True)
@@ -95,3 +96,11 @@ def test_name_of_a_cuda_device() -> None:
 def test_importing_the_module_does_not_import_torch() -> None:
     code = "import sys, optlab.environment; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_cores_of_a_process_are_counted_where_nobody_restricts_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert 1 <= usable_cores() <= os.cpu_count()
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert usable_cores() == os.cpu_count()

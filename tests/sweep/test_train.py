@@ -122,9 +122,14 @@ def test_what_loading_measured_is_recorded(train):
 @pytest.mark.parametrize(
     ("optimizer", "how"),
     [
-        (["optimizer=adam"], "compiled"),
+        (["optimizer=adam"], "native"),
+        (["optimizer=muon", "trainer.engine=native"], "native"),
+        (["optimizer=adam", "trainer.engine=functional"], "compiled"),
         (["optimizer=adam", "trainer.engine=plain"], "compiled"),
-        (["optimizer=muon"], "eager: the rule looks at whole tensors, not at single elements"),
+        (
+            ["optimizer=muon", "trainer.engine=functional"],
+            "eager: the rule looks at whole tensors, not at single elements",
+        ),
         (["optimizer=foreign", "optimizer.target=torch.optim.SGD"], "torch.optim.sgd.SGD"),
     ],
 )
@@ -137,12 +142,14 @@ def test_a_missing_compiler_is_said_once_and_recorded(train, monkeypatch, capsys
     from optlab.compiler import NoCompiler
     from optlab.optim.fast import group
     from optlab.sweep import job
+    from optlab.train.native import backend
 
     def refuse():
         raise NoCompiler("no compiler on PATH")
 
     job._say_once.cache_clear()
     monkeypatch.setattr(group, "gatherer", refuse)
+    monkeypatch.setattr(backend, "kernels", refuse)
     folders = [train("one", "trainer.epochs=1"), train("two", "trainer.epochs=1")]
     assert capsys.readouterr().err.count("updates take longer than they need to") == 1
     assert {read_result(f).execution for f in folders} == {"eager: no compiler on PATH"}

@@ -148,6 +148,7 @@ def test_an_interrupt_leaves_a_record_with_the_updates_made_and_the_run_starts_a
         *TINY,
         "trainer.epochs=9",
         "trainer.log_every=1",
+        "trainer.engine=functional",
         f"hydra.run.dir={folder}/run",
     ]
     step, calls = FunctionalRun.step, []
