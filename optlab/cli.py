@@ -1,4 +1,7 @@
-"""The command line: ``optlab train | sweep | report | board | list | show | check``. No logic."""
+"""The command line: ``optlab train | sweep | report | board | list | show | check | bench``.
+
+No logic: what a command does stands in the module that it imports.
+"""
 
 import io
 import os
@@ -27,6 +30,7 @@ how much?
   optlab list [GROUP]              what can be chosen: optimizers, tasks, activations ...
   optlab show GROUP NAME           one choice in full: equations, options, source, differences
   optlab check MODULE [NAME]       an optimizer of your own (or NAME: adam) against the contract
+  optlab bench sweep               what training together is worth on this machine: seconds
 
 train, sweep, list and show know what a module of your own registers: 'plugins=[MODULE]'.
 
@@ -212,6 +216,19 @@ def check(arguments: list[str]) -> int:
     return 0 if kept else FAILED
 
 
+def bench(arguments: list[str]) -> int:
+    """``optlab bench sweep``."""
+    if len(arguments) != 1:
+        raise ConfigError("give what to measure: optlab bench sweep")
+    if arguments != ["sweep"]:
+        raise unknown_name("benchmark", arguments[0], ["sweep"])
+    from optlab.bench import sweep_lines
+
+    for line in sweep_lines():
+        print(line, flush=True)
+    return 0
+
+
 def _folder(arguments: list[str], command: str) -> Path:
     if len(arguments) != 1:
         raise ConfigError(f"give one folder: optlab {command} DIR")
@@ -229,4 +246,5 @@ COMMANDS = {
     "list": list_choices,
     "show": show,
     "check": check,
+    "bench": bench,
 }

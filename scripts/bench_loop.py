@@ -9,10 +9,12 @@ interleaved in one process, so that the machine's drift cancels; ratios are what
 """
 
 import argparse
+import copy
 import json
 import statistics
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,10 +24,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from optlab.build import build
+from optlab.build import parts_of
 from optlab.environment import environment
 from optlab.loggers.table import MetricsTable
 from optlab.loggers.tensorboard import TensorBoardLogger
+from optlab.train import train_alone
 
 PEERS = {
     "sgd": lambda p, lr: torch.optim.SGD(p, lr=lr, fused=True),
@@ -66,7 +69,7 @@ def close(loggers):
 
 
 def optlab_run(config):
-    training = build(config)
+    parts = parts_of(config)
 
     def run(folder):
         loggers = open_loggers(folder)
@@ -75,14 +78,14 @@ def optlab_run(config):
             for logger in loggers:
                 logger.log(update, epoch, values)
 
-        training.fit(emit)
+        train_alone(replace(parts, module=copy.deepcopy(parts.module)), emit)
         close(loggers)
 
-    return run, training
+    return run, parts
 
 
-def by_hand(optimizer_name, training, epochs, batch):
-    data, every = training.data, training.diagnostics.every
+def by_hand(optimizer_name, parts, epochs, batch):
+    data, every = parts.data, parts.diagnostics.every
     model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10)).to(data.train.x.device)
     optimizer = PEERS[optimizer_name](model.parameters(), 0.01)
     x, y = data.train.x, data.train.y
@@ -143,10 +146,10 @@ def seconds(run):
 
 def compare(optimizer, batch, epochs, rounds, device):
     """Return the measured row of one setting; the ratio is of interleaved rounds, pair by pair."""
-    ours, training = optlab_run(configuration(optimizer, batch, epochs, device))
-    theirs = by_hand(optimizer, training, epochs, batch)
+    ours, parts = optlab_run(configuration(optimizer, batch, epochs, device))
+    theirs = by_hand(optimizer, parts, epochs, batch)
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(rounds + 1)][1:]
-    updates = training.num_updates
+    updates = parts.num_updates
     return {
         "optimizer": optimizer,
         "batch": batch,

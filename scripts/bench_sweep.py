@@ -10,7 +10,11 @@ End to end: the digits sweep of 6 optimizers x 6 activations x 2 initializers x 
 from the shell to its last record, with an empty kernel cache and with a warm one; Hydra's basic
 launcher on the same application, and one process per job, are timed on a part of the jobs.
 
+With a device, by numbers of runs: updates per second of the small MLP through optlab's vmapped
+engine, eager and compiled, against the loop of one run on that device, and the peak of memory.
+
     python scripts/bench_sweep.py [--rates] [--end-to-end] [--jobs 12] [--out FILE.json]
+    python scripts/bench_sweep.py --device cuda [--counts 1 8 64 512 2048 8192] [--out FILE.json]
 """
 
 import argparse
@@ -35,6 +39,7 @@ from optlab.train.stack.sequential import Sequential
 from optlab.train.stack.vmapped import Vmapped
 
 COUNTS = (1, 8, 64, 512)
+COUNTS_ON_DEVICE = (1, 8, 64, 512, 2048, 8192)
 NETWORKS = {
     "MLP 64-64-10": [],
     "MLP 64-256-256-10": ["model.hidden=[256,256]"],
@@ -155,6 +160,63 @@ def engines(is_mlp, count):
     return found
 
 
+def measure_device(device, counts):
+    """Return rows of rates and memory of the small MLP on a device, by number of runs."""
+    parts = runs(configuration(f"device={device}"), max(counts))
+    rows = []
+    for count in counts:
+        contestants = {"sequential, fused": _waiting(by_hand(fresh(parts[0])), device)}
+        setup, memory = {}, {}
+        for name, is_compiled in (("vmapped, eager", False), ("vmapped, compiled", True)):
+            started, before = time.perf_counter(), _restarted_peak(device)
+            own = [fresh(each) for each in parts[:count]]
+            contestants[name] = _waiting(stacked(own, Vmapped(own, is_compiled)), device)
+            contestants[name][0]()
+            setup[name] = time.perf_counter() - started
+            memory[name] = _peak_since(before, device)
+        found = rates(contestants)
+        peer = found["sequential, fused"]
+        rows += [
+            {
+                "runs": count,
+                "engine": name,
+                "updates_per_s": rate,
+                "over_sequential": rate / peer,
+                "setup_s": setup.get(name, 0.0),
+                "bytes_per_run": None if memory.get(name) is None else memory[name] // count,
+            }
+            for name, rate in found.items()
+        ]
+    return rows
+
+
+def _waiting(contestant, device):
+    """Return a contestant whose call ends when the device has done what it was asked for."""
+    call, updates = contestant
+    if device == "cpu":
+        return contestant
+
+    def and_wait():
+        call()
+        torch.cuda.synchronize()
+
+    return and_wait, updates
+
+
+def _restarted_peak(device):
+    """Return the bytes that are in use on the device, from where its peak is measured anew."""
+    if device == "cpu":
+        return 0
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated()
+
+
+def _peak_since(before, device):
+    """Return the bytes in use at the peak beyond ``before``, or None: the CPU counts none."""
+    return None if device == "cpu" else torch.cuda.max_memory_allocated() - before
+
+
 def end_to_end(jobs):
     """Return seconds of the 288-run sweep and of its peers, the latter from fewer jobs."""
     found = {}
@@ -197,8 +259,14 @@ def show(title, rows):
     for key in rows[0]:
         table.add_column(key, justify="left" if isinstance(rows[0][key], str) else "right")
     for row in rows:
-        table.add_row(*(f"{v:,.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+        table.add_row(*map(_cell, row.values()))
     Console().print(table)
+
+
+def _cell(value):
+    if value is None:
+        return "-"
+    return f"{value:,.3g}" if isinstance(value, float) else str(value)
 
 
 def main():
@@ -206,18 +274,23 @@ def main():
     parser.add_argument("--rates", action="store_true", help="only the rates")
     parser.add_argument("--end-to-end", action="store_true", help="only the whole sweeps")
     parser.add_argument("--jobs", type=int, default=24, help="jobs of Hydra's launcher to time")
-    parser.add_argument("--counts", type=int, nargs="+", default=COUNTS)
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="only what runs on a device")
+    parser.add_argument("--counts", type=int, nargs="+", help="numbers of runs")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    record = {"environment": environment("cpu")}
-    if not options.end_to_end:
+    record = {"environment": environment(options.device or "cpu")}
+    if options.device:
+        counts = options.counts or COUNTS_ON_DEVICE
+        record["scaling"] = measure_device(options.device, counts)
+        show(f"MLP 64-64-10 on {options.device}", record["scaling"])
+    if not (options.device or options.end_to_end):
         record["rates"] = []
         for network, overrides in NETWORKS.items():
-            counts = options.counts if network == "MLP 64-64-10" else (1, 16)
+            counts = (options.counts or COUNTS) if network == "MLP 64-64-10" else (1, 16)
             record["rates"] += measure_rates(network, overrides, counts)
         show("one core", record["rates"])
-    if not options.rates:
+    if not (options.device or options.rates):
         record["end_to_end"] = end_to_end(options.jobs)
         show("288 runs of 20 epochs, from the shell", record["end_to_end"])
     if options.out:

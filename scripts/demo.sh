@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The main job, from a fresh machine: every optimizer of the course notes on handwritten digits, over
-# learning rates and seeds. Arguments are further overrides. The same line again does what is left;
-# other overrides need a folder of their own, as one folder holds one sweep:
+# learning rates, activations, initializers and seeds: 384 runs in half a minute on two cores.
+# Arguments are further overrides. The same line again does what is left; other overrides need a
+# folder of their own, as one folder holds one sweep:
 #   bash scripts/demo.sh trainer.epochs=1 sweep.dir=runs/quick
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/env.sh"
@@ -25,11 +26,12 @@ done
 
 optlab sweep \
     'optimizer=batch_gd,sgd,minibatch_gd,momentum,nag,adagrad,rmsprop,adam' \
-    optimizer.lr=0.001,0.01,0.1 'seed=range(0,3)' \
-    task=digits trainer.epochs=10 "sweep.dir=$folder" "$@"
+    optimizer.lr=0.001,0.01,0.1,1 activation=relu,tanh init=he_normal,xavier_uniform \
+    'seed=range(0,3)' task=digits trainer.epochs=10 "sweep.dir=$folder" "$@"
 
 [[ -n "${VIRTUAL_ENV:-${CONDA_PREFIX:-}}" ]] ||
     say "activate:  source '$(dirname -- "$OPTLAB_PYTHON")/activate' (puts optlab on PATH)"
-say "runs:      one folder each in $folder: config.yaml, result.json, metrics.parquet"
+say "runs:      one folder each in $folder: config.yaml and result.json"
+say "table:     every logged value of all runs in $folder/metrics (parquet)"
 say "curves:    optlab board '$folder'"
 say "ranking:   optlab report '$folder' (again; it is in $folder/report.csv and report.png)"

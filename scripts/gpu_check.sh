@@ -17,6 +17,8 @@ python -m pytest -m gpu -p no:cacheprovider
 
 say "single run on CUDA"
 python scripts/bench_loop.py --device cuda --out "$out/loop_cuda.json"
+say "runs of a sweep on CUDA: 1 to 8192 at once"
+python scripts/bench_sweep.py --device cuda --out "$out/sweep_cuda.json"
 say "optimizers on CUDA, each against torch's quickest setting"
 python scripts/bench_optim.py --device cuda --out "$out/optim_cuda.json"
 say "layers on CUDA, each against torch's own"

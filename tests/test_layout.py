@@ -19,6 +19,8 @@ USED_OF_TORCH_NN = {
     *{"Identity", "Module", "ModuleDict", "ModuleList", "Parameter", "Sequential"},
     "utils",  # utils.rnn.PackedSequence: sequences of several lengths
 }
+# `optlab bench` measures optlab against the loop that everybody writes with torch's own layers.
+COMPARES_WITH_TORCH = {"optlab/bench.py"}
 LAYERS_IN_TORCH = {
     "avg_pool1d",
     "batch_norm",
@@ -127,6 +129,5 @@ def test_a_layer_of_our_own_is_not(source: str) -> None:
 
 def test_the_package_borrows_no_layer() -> None:
     modules = sorted((ROOT / "optlab").rglob("*.py"))
-    found = {str(path): borrowed_layers(path.read_text()) for path in modules}
-    assert modules
-    assert not {path: names for path, names in found.items() if names}
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in modules}
+    assert {name for name, text in texts.items() if borrowed_layers(text)} == COMPARES_WITH_TORCH

@@ -1,1 +1,1 @@
-"""Many runs: what one job of a multirun does, and what is left of it."""
+"""Many runs: composed, checked, planned, entered into a ledger and trained together."""

@@ -14,7 +14,7 @@ FLAGS = {
     "--extend": "hydra.launcher.extend=true",
 }
 #: Words that may be typed without their section.
-SHORT = ("search", "trials")
+SHORT = ("search", "trials", "checkpoint")
 #: Who executes a sweep, unless the line says so.
 PARTS = ("hydra/sweeper", "hydra/launcher")
 FOLDER_KEYS = ("sweep.dir", "hydra.sweep.dir")
@@ -30,7 +30,7 @@ def multiruns(arguments: Sequence[str]) -> list[list[str]]:
         ConfigError: For a folder without a sweep, or a flag that another launcher does not know.
     """
     words = [word for word in arguments if word not in FLAGS]
-    if "--resume" in arguments and len(words) == 1 and "=" not in words[0]:
+    if "--resume" in arguments and len(words) == 1 and _is_folder(words[0]):
         return [_multirun(line) for line in _lines_to_resume(Path(words[0]))]
     return [_multirun(arguments)]
 
@@ -53,17 +53,25 @@ def _multirun(arguments: Sequence[str]) -> list[str]:
 
 
 def _lines_to_resume(folder: Path) -> list[list[str]]:
-    """Return the lines that do what is missing in a sweep's folder."""
+    """Return the lines that do what is missing in a sweep's folder; if none, mend the folder."""
     from optlab.sweep.ledger_reader import LedgerReader
+    from optlab.sweep.restore import restore_folders
     from optlab.sweep.run_folder import LEDGER_FILE
 
     if not (folder / LEDGER_FILE).exists():
         raise ConfigError(f"there is no sweep in {str(folder)!r} to resume; give its folder")
     with LedgerReader(folder) as ledger:
         lines = ledger.unfinished_lines()
+        for mended in [] if lines else restore_folders(ledger):  # else their own training does
+            print(f"{mended}: written again from the ledger")
     place = f"sweep.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
     kept = [[word for word in line if _key(word) not in FOLDER_KEYS] for line in lines]
     return [[*line, place, "--resume"] for line in kept]
+
+
+def _is_folder(word: str) -> bool:
+    """Say whether a word is the path of a folder and no override; folders may have a ``=``, too."""
+    return "=" not in word or Path(word).is_dir()
 
 
 def _full(word: str) -> str:

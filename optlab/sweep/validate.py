@@ -9,12 +9,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from torch import nn
-
 from optlab import registry
 from optlab.build import parts_of, refuse_unknown_sections, resolve_device, section, update_of
 from optlab.config import ConfigError, bind, check_value
 from optlab.config.schema import DiagnosticsConfig, LoggerConfig, TrainerConfig
+from optlab.nn import Linear
 from optlab.plugins import import_plugins
 from optlab.seeding import global_stream
 from optlab.sweep.bad_jobs import refuse_jobs
@@ -102,7 +101,7 @@ def _check_options(name: str, options: Config) -> None:
 
 def _check_update(config: Config) -> None:
     trainer = TrainerConfig(**bind(TrainerConfig, config["trainer"], "trainer"))
-    update_of(config, trainer, nn.Linear(1, 1))  # a module that has weights to penalize
+    update_of(config, trainer, Linear(1, 1))  # a module that has weights to penalize
 
 
 def _check_schedule(config: Config) -> None:

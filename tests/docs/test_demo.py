@@ -41,7 +41,8 @@ def test_activation_is_named_before_the_commands_that_need_it(demo) -> None:
     wanted = (
         "activate",
         "one folder each",
+        "runs/quick/metrics",
         "optlab board 'runs/quick'",
         "optlab report 'runs/quick'",
     )
-    assert [part in line for part, line in zip(wanted, said, strict=True)] == [True] * 4
+    assert [part in line for part, line in zip(wanted, said, strict=True)] == [True] * 5

@@ -1,5 +1,6 @@
 """What ``optlab sweep`` makes of its own flags and words."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,8 @@ def test_parts_of_the_line_stay():
 
 
 def test_short_words_and_flags_stand_for_longer_ones():
-    (line,) = multiruns(["search=random", "--extend", "trials=3"])
-    assert line[1:3] == ["sweep.search=random", "sweep.trials=3"]
+    (line,) = multiruns(["search=random", "--extend", "trials=3", "checkpoint=last"])
+    assert line[1:4] == ["sweep.search=random", "sweep.trials=3", "sweep.checkpoint=last"]
     assert line[-1] == "hydra.launcher.extend=true"
 
 
@@ -44,7 +45,7 @@ def test_what_was_typed_stands_for_the_same_multirun_without_its_flags():
     assert set(line) - set(again) == {"hydra.launcher.resume=true", "hydra.launcher.extend=true"}
 
 
-@pytest.mark.parametrize("name", ["plain", "two words, (and) it's more", "back\\slash"])
+@pytest.mark.parametrize("name", ["plain", "two words, (and) it's more", "back\\slash", "lr=0.1"])
 def test_a_folder_alone_is_resumed_by_the_lines_that_were_typed_for_it(folder, monkeypatch, name):
     entered(Path(name), [*TINY, "seed=0,1", "sweep.dir=elsewhere"])
     _, plan = planned(monkeypatch, "--resume", name)
@@ -59,6 +60,15 @@ def test_a_finished_sweep_has_nothing_to_resume(folder, capsys):
     capsys.readouterr()
     assert main(["sweep", "--resume", "out"]) == 0
     assert capsys.readouterr().out == "nothing of this sweep is missing\n"
+
+
+def test_a_run_folder_that_was_deleted_is_written_again(folder, capsys):
+    assert main(["sweep", *TINY, "seed=0,1", "sweep.dir=out"]) == 0
+    config = (folder / "out" / "seed=1" / "config.yaml").read_bytes()
+    shutil.rmtree(folder / "out" / "seed=1")
+    assert main(["sweep", "--resume", "out"]) == 0
+    assert "seed=1: written again from the ledger" in capsys.readouterr().out
+    assert (folder / "out" / "seed=1" / "config.yaml").read_bytes() == config
 
 
 def test_a_folder_without_a_sweep_cannot_be_resumed(folder):
