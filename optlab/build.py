@@ -26,6 +26,7 @@ from optlab.nn.losses import Objective as FunctionLoss
 from optlab.optim.regularizers import Regularizer, is_weight
 from optlab.optim.transformed import Transform, transformed
 from optlab.results import config_hash
+from optlab.seeding import global_stream
 from optlab.tasks.base import Data, Metric, Split
 from optlab.train import Objective, Parts, RuleChoice, Sampler, Training
 from optlab.types import Natural
@@ -67,7 +68,8 @@ def parts_of(config: Config, chosen: Collection[str] = (), like: Parts | None = 
     device, dtype = resolve_device(config["device"]), getattr(torch, trainer.dtype)
     if like is None:
         task = _create(registry.tasks, config, "task")
-        raw = task.load()
+        with global_stream(0, "cpu", "data"):  # all seeds have the same rows
+            raw = task.load()
         loss = _loss(config, task.default_loss, raw)
         data = _encoded(raw, loss).to(device, dtype)
         objective = _with_metrics(_objective(raw, loss), getattr(task, "metrics", {}), loss)

@@ -33,16 +33,17 @@ def generator(seed: int, purpose: str, *counters: int | str) -> torch.Generator:
 
 
 @contextmanager
-def global_stream(seed: int, device: str) -> Iterator[None]:
+def global_stream(seed: int, device: str, purpose: str = "global") -> Iterator[None]:
     """Start torch's global generators from the run's seed, and put them back afterwards.
 
     What optlab's own parts draw from them is drawn anew from the run's streams before it trains; a
-    user's model or optimizer may draw as it likes.
+    user's model or optimizer may draw as it likes. Training has another stream than what comes
+    before it, so that it does not matter how much was drawn there.
     """
     index = torch.device(device).index or 0
     devices = [index] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(stream_key(seed, "global"))
+        torch.manual_seed(stream_key(seed, purpose))
         yield
 
 

@@ -58,9 +58,11 @@ class Array:
         means: By what they are trained.
         progress: Is told of it.
         beat: Called often, to leave a sign of life.
+        like: Parts of a run of the same program, whose data are used again.
 
     Attributes:
         results: How runs ended, by number.
+        like: Parts of a run, for other arrays of the program.
     """
 
     def __init__(
@@ -69,8 +71,10 @@ class Array:
         means: Means,
         progress: Progress,
         beat: Callable[[], None],
+        like: Parts | None = None,
     ) -> None:
         self.runs, self.means, self.progress, self._beat = runs, means, progress, beat
+        self.like = like
         self.results: dict[int, RunResult] = {}
         self._origin = Origin(len(runs))
         self._run_steps = 0
@@ -81,10 +85,10 @@ class Array:
         import_plugins(self.runs[0].config["plugins"])
         device = str(resolve_device(self.runs[0].config["device"]))
         self._origin.device = device
-        # A model of others may draw from torch's global generator, also while it trains.
-        with global_stream(self.runs[0].config["seed"], device):
-            built = self._built(device)
-            if built:
+        built = self._built(device)
+        if built:
+            # A model of others may draw from torch's global generator while it trains.
+            with global_stream(self.runs[0].config["seed"], device, "training"):
                 self._fit([run for run in self.runs if run.number in built], list(built.values()))
         self.write_results()
 
@@ -101,6 +105,8 @@ class Array:
 
     def take_back(self) -> None:
         """Take back what progress was told: the runs will be trained again."""
+        for run in self.runs:
+            self.progress.begun_again(run.name)
         self.progress.advanced(-self._run_steps)
 
     def write_results(self) -> None:
@@ -113,13 +119,10 @@ class Array:
         """Return the parts of every run that can be built, by number."""
         built: dict[int, Parts] = {}
         for run in self.runs:
-            like = next(iter(built.values()), None)
             try:
-                if len(self.runs) == 1:
-                    built[run.number] = parts_of(run.config, run.chosen, like)
-                    continue
                 with global_stream(run.config["seed"], device):
-                    built[run.number] = parts_of(run.config, run.chosen, like)
+                    made = parts_of(run.config, run.chosen, self.like)
+                self.like = built[run.number] = made
             except Exception as error:  # of a plugin's own code, too
                 kind = "" if isinstance(error, ConfigError) else f"{type(error).__name__}: "
                 self.results[run.number] = self._origin.without_scores(
@@ -134,8 +137,11 @@ class Array:
         training = StackTraining(parts, backend, keeps_best=keeps_best)
         wanted = LoggerConfig(**bind(LoggerConfig, runs[0].config["logger"], "logger"))
         with closing(SweepRecords([_logged(run) for run in runs], wanted)) as records:
-            watched = Watched(records, self.progress, [run.name for run in runs])
-            ended = training.fit(watched, self._advanced)
+            names = [run.name for run in runs]
+            watched = Watched(records, self.progress, names)
+            ended = training.fit(
+                watched, self._advanced, lambda i, end: self.progress.ended(names[i], end)
+            )
             execution = self._execution(backend)
             for place, (run, part, end) in enumerate(zip(runs, parts, ended, strict=True)):
                 self._leave_weights(run, backend.members[place], end)

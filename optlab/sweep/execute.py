@@ -10,55 +10,69 @@ from optlab.plugins import import_plugins
 from optlab.seeding import global_stream
 from optlab.sweep.array import Means
 from optlab.sweep.ledger import Ledger
+from optlab.sweep.ledger_grid import refuse_doubles, refuse_entry
 from optlab.sweep.plan import plan
 from optlab.sweep.plan_text import render_plan
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.program import Plan, Program
 from optlab.sweep.progress import Progress
 from optlab.sweep.restore import restore_folders
+from optlab.sweep.run_folder import LEDGER_FILE
 from optlab.sweep.settings import SweepSettings
 from optlab.sweep.worker import Worker, tasks_of
 from optlab.sweep.workers import Workers
 
 
-def execute(runs: Sequence[PlannedRun], folder: Path, settings: SweepSettings) -> None:
+def execute(
+    runs: Sequence[PlannedRun], folder: Path, settings: SweepSettings
+) -> Sequence[PlannedRun]:
     """Plan a sweep, say so, and train what of it is missing in its folder.
 
     A run that fails is recorded with its cause, and the others go on.
+
+    Returns:
+        The runs, in the folders in which their results are.
 
     Raises:
         ConfigError: When runs cannot be planned, or the folder belongs to another sweep.
         LedgerError: When the ledger cannot be read or written.
         KeyboardInterrupt: Runs in training are recorded as interrupted before.
     """
+    refuse_doubles(runs)
     if settings.plan_only:
         print(render_plan(plan(runs, settings.engine, settings.workers)), end="")
-        return
+        return runs
+    if not (folder / LEDGER_FILE).exists():
+        refuse_entry(folder, runs, settings.grid, settings.extend)
     with Ledger(folder) as ledger:
-        todo = _entered(runs, ledger, settings)
-        if not todo:
-            return
-        planned = plan(todo, settings.engine, settings.workers)
-        print(render_plan(planned), flush=True)
-        with closing(Progress()) as progress:
-            progress.start(len(planned.programs), _updates(planned))
-            _train(planned, ledger, progress, settings)
-        _tell_of_others(todo, ledger)
+        entered = ledger.enter(runs, settings.grid, settings.line, settings.extend)
+        todo = _missing(entered, ledger)
+        if todo:
+            _do(todo, ledger, settings)
+            _tell_of_others(todo, ledger)
+    return entered
 
 
-def _entered(
-    runs: Sequence[PlannedRun], ledger: Ledger, settings: SweepSettings
-) -> list[PlannedRun]:
-    """Enter runs into the ledger and return those without a result."""
-    entered = ledger.enter(runs, settings.grid, settings.line, settings.extend)
+def _do(runs: Sequence[PlannedRun], ledger: Ledger, settings: SweepSettings) -> None:
+    """Plan runs, say so, and train them."""
+    planned = plan(runs, settings.engine, settings.workers)
+    print(render_plan(planned), flush=True)
+    is_quiet = not any(run.config["logger"]["console"] for run in runs)
+    with closing(Progress(is_quiet=is_quiet)) as progress:
+        progress.start(len(planned.programs), _updates(planned))
+        _train(planned, ledger, progress, settings)
+
+
+def _missing(entered: Sequence[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
+    """Return the runs without a result, and mend the folders of the others."""
     for mended in restore_folders(ledger):
         print(f"{mended}: written again from the ledger")
     ledger.release()
     ledger.retry(run.number for run in entered)
     missing = set(ledger.missing())
     todo = [run for run in entered if run.number in missing]
-    if len(todo) < len(runs):
-        print(f"{len(runs) - len(todo)} of {len(runs)} runs are done already")
+    if len(todo) < len(entered):
+        print(f"{len(entered) - len(todo)} of {len(entered)} runs are done already")
     return todo
 
 
@@ -83,12 +97,13 @@ def _updates(planned: Plan) -> Mapping[str, int]:
     """Return the updates of every run's training by its name; 0 of those that cannot be built."""
     found: dict[str, int] = {}
     for program in planned.programs:
-        found |= dict.fromkeys((run.name for run in program.runs), _updates_of(program))
+        updates = _updates_of(program) if program.updates is None else program.updates
+        found |= dict.fromkeys((run.name for run in program.runs), updates)
     return found
 
 
 def _updates_of(program: Program) -> int:
-    """Return the updates of one run of a program, which its data decides."""
+    """Return the updates of a run that nobody has measured; its data decides them."""
     run = program.runs[0]
     try:
         import_plugins(run.config["plugins"])

@@ -28,7 +28,7 @@ def explain(error: BaseException) -> str:
         return str(error)
     if isinstance(error, yaml.YAMLError):
         return f"a configuration file is not valid YAML: {_first_line(str(error))}"
-    if isinstance(error, MissingConfigException):
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _missing(error)
     if isinstance(error, OverrideParseException):
         return f"cannot read the override {error.override!r}: {_first_line(error.message)}"

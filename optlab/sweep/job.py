@@ -123,11 +123,14 @@ class Job:
         self._device = str(resolve_device(self.config.get("device", "auto")))
         with global_stream(seed, self._device):
             parts = parts_of(self.config, self.chosen)
-            torch.set_num_threads(parts.trainer.threads)
-            self._notes = parts.data.notes
-            run_folder.write_config(self.folder, self.config)
-            with self._logging(parts.num_updates) as loggers:
-                result = self._fit(parts, loggers)
+        torch.set_num_threads(parts.trainer.threads)
+        self._notes = parts.data.notes
+        run_folder.write_config(self.folder, self.config)
+        with (
+            global_stream(seed, self._device, "training"),
+            self._logging(parts.num_updates) as loggers,
+        ):
+            result = self._fit(parts, loggers)
         write_result(self.folder, result)
         if self.alone and self.config["logger"].get("console"):
             print(f"results, curves and configuration: {self.folder}")
@@ -138,8 +141,14 @@ class Job:
 
         def emit(update: int, epoch: float, values: Mapping[str, float]) -> None:
             self._progress = {"updates": update, "epochs": epoch}
-            for logger in loggers:
-                logger.log(update, epoch, values)
+            waiting = iter(loggers)
+            try:
+                for logger in waiting:
+                    logger.log(update, epoch, values)
+            except KeyboardInterrupt:  # a record that some have is one that all have
+                for logger in waiting:
+                    logger.log(update, epoch, values)
+                raise
 
         ended, self._execution = train_alone(parts, emit)
         if "compiler" in self._execution:

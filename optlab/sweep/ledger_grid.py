@@ -11,7 +11,10 @@ from optlab.config import ConfigError
 from optlab.results import OUTCOME_FREE, cell_hash, differing, flatten
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.refusal import FolderTakenError
-from optlab.sweep.run_folder import Grid, another_grid, noted_grid
+from optlab.sweep.run_folder import Grid, another_grid, finished_result, noted_grid
+
+#: What else can be done with another grid than to choose another folder.
+REMEDY = "add its runs with --extend, or "
 
 #: How many differences between two configurations a message names.
 FEW = 3
@@ -39,6 +42,19 @@ def refuse_doubles(runs: Sequence[PlannedRun]) -> None:
             )
 
 
+def refuse_entry(folder: Path, runs: Sequence[PlannedRun], grid: Grid, extend: bool) -> None:
+    """Refuse runs for which a ledger in a folder without one would be made in vain.
+
+    Raises:
+        FolderTakenError: When the folder belongs to another grid, or a run's folder to another run.
+    """
+    noted = noted_grid(folder)
+    if noted not in (None, grid) and not extend:
+        raise another_grid(folder, noted, grid, REMEDY)
+    for run in runs:
+        finished_result(run.folder, run.identity)
+
+
 def refuse_other_sweep(
     connection: sqlite3.Connection, folder: Path, runs: Sequence[PlannedRun], grid: Grid
 ) -> None:
@@ -49,7 +65,7 @@ def refuse_other_sweep(
     """
     grids = _grids(connection, folder)
     if grids and grid not in grids:
-        raise another_grid(folder, grids[0], grid, "add its runs with --extend, or ")
+        raise another_grid(folder, grids[0], grid, REMEDY)
     known = _known(connection)
     new = [run for run in runs if run.identity not in known]
     if known and new:

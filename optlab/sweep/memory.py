@@ -2,14 +2,12 @@
 
 import copy
 import os
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from optlab.build import parts_of
@@ -17,12 +15,13 @@ from optlab.config import ConfigError
 from optlab.plugins import import_plugins
 from optlab.results import flatten
 from optlab.seeding import global_stream
+from optlab.sweep.peak_memory import PeakMemory
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.program import Footprint
 from optlab.train.objective import rows_of_a_chunk
 from optlab.train.parts import Parts, RuleChoice
 from optlab.train.stack.vmapped import NotStackable
-from optlab.train.step import RunState, initial_state, make_run_step
+from optlab.train.step import RunState, initial_state, make_run_step, updated_params
 
 #: Shares of the free memory, of a device's and of the machine's, that all workers take together.
 #: The rest is for evaluation, records, fragments, and what else runs there.
@@ -98,48 +97,6 @@ def last_cache() -> int:
     return max(known, default=USUAL_CACHE)
 
 
-class PeakMemory(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that operations make while it is active.
-
-    Attributes:
-        most: The most bytes that lived at once.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.most: int = 0
-        self._now: int = 0
-        self._living: dict[int, int] = {}
-
-    def __torch_dispatch__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        for given in tree_leaves((args, kwargs)):
-            if isinstance(given, Tensor):  # what is new here was there before
-                self._follow(given.untyped_storage(), 0)
-        result = func(*args, **(kwargs or {}))
-        for made in tree_leaves(result):
-            if isinstance(made, Tensor):
-                self._follow(made.untyped_storage(), made.untyped_storage().nbytes())
-        return result
-
-    def _follow(self, storage: torch.UntypedStorage, num_bytes: int) -> None:
-        key = storage._cdata
-        if key in self._living:
-            return
-        self._living[key] = num_bytes
-        self._now += num_bytes
-        self.most = max(self.most, self._now)
-        weakref.finalize(storage, self._forget, key)
-
-    def _forget(self, key: int) -> None:
-        self._now -= self._living.pop(key)
-
-
 def _parts_by_kind(runs: Sequence[PlannedRun]) -> list[Parts]:
     """Return the parts of one run of each kind of optimizer state, in order of the runs."""
     first: dict[Any, PlannedRun] = {}
@@ -186,10 +143,7 @@ def _peak(parts: Parts, vmapped: bool) -> int:
     choice, rows = parts.optimizer, parts.data.train
     assert isinstance(choice, RuleChoice)
     state, size = _state(parts), parts.sampler.batch_size
-    step = make_run_step(
-        *(parts.module, parts.objective, choice.make.rule, choice.hyper),
-        *(parts.regularizer, len(rows)),
-    )
+    step = _step_under_vmap(parts, choice) if vmapped else _step(parts, choice)
     lr, batch = {"lr": torch.tensor(choice.hyper.lr)}, (rows.x[:size], rows.y[:size])
     splits = (parts.data.train, parts.data.val, parts.data.test)
     longest = max(splits, key=lambda split: rows_of_a_chunk(split.x) * split.x[:1].numel())
@@ -198,6 +152,35 @@ def _peak(parts: Parts, vmapped: bool) -> int:
         _peak_of(step, (state, lr, batch), vmapped) + _bytes([part.clone() for part in batch]),
         _peak_of(_evaluation(parts), (state, *chunk), vmapped),
     )
+
+
+def _step_under_vmap(parts: Parts, choice: RuleChoice) -> Callable[..., Any]:
+    """Return ``(state, values, batch) -> (state, measured)``, an update."""
+    return make_run_step(
+        *(parts.module, parts.objective, choice.make.rule, choice.hyper),
+        *(parts.regularizer, len(parts.data.train)),
+    )
+
+
+def _step(parts: Parts, choice: RuleChoice) -> Callable[..., Any]:
+    """Return the same without `torch.func.grad`, which imports PyTorch's compiler: a second."""
+    template, objective = copy.deepcopy(parts.module).train(), parts.objective
+
+    def step(state: RunState, values: Any, batch: tuple[Tensor, Tensor]) -> Any:
+        own = {name: p.detach().requires_grad_() for name, p in state.params.items()}
+        buffers = {name: b.clone() for name, b in state.buffers.items()}
+        output = torch.func.functional_call(template, (own, buffers), (batch[0],))
+        loss = objective.loss(output, batch[1])
+        grads = torch.autograd.grad(loss, list(own.values()), materialize_grads=True)
+        with torch.no_grad():
+            measured = objective.values(loss, output, batch[1])
+            named = dict(zip(own, grads, strict=True))
+            return measured, updated_params(
+                *(named, state.params, state.optimizer, choice.make.rule, choice.hyper),
+                *(parts.regularizer, len(parts.data.train)),
+            )
+
+    return step
 
 
 def _evaluation(parts: Parts) -> Callable[..., Any]:

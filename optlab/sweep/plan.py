@@ -1,6 +1,7 @@
 """From the runs of a sweep to the programs that train them. Importing it imports no torch."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from optlab.results import config_hash, differing
@@ -95,20 +96,28 @@ def _program(
     refused = refusal(runs[0].config) or ("sweep.engine=single" if engine == "single" else "")
     if refused:
         return alone.singly(refused)
-    choice, footprint, free = _measured(runs, engine, workers)
-    if footprint is None:
-        return alone.singly(choice.reason)
-    most = footprint.most(free if budget is None else budget)
+    found = _measured(runs, engine, workers)
+    alone = replace(alone, updates=found.updates)
+    if found.footprint is None:
+        return alone.singly(found.choice.reason)
+    most = found.footprint.most(found.budget if budget is None else budget)
     arrays = array_sizes(num_runs, most, share)
-    return Program(number, runs, choice.engine, group.apart, arrays, footprint)
+    return replace(alone, engine=found.choice.engine, arrays=arrays, footprint=found.footprint)
 
 
-def _measured(
-    runs: Sequence[PlannedRun], wanted: Wanted, workers: int
-) -> tuple[Choice, Footprint | None, int]:
-    """Return what trains runs, their memory and the budget of a worker."""
+class _Measured(NamedTuple):
+    """What trains runs; their memory, the budget of a worker and updates, as far as known."""
+
+    choice: Choice
+    footprint: Footprint | None = None
+    budget: int = 0
+    updates: int | None = None
+
+
+def _measured(runs: Sequence[PlannedRun], wanted: Wanted, workers: int) -> _Measured:
     from optlab.build import resolve_device
     from optlab.sweep.memory import budget, measure
+    from optlab.sweep.trial import refusal_of_native
     from optlab.train.stack.vmapped import NotStackable
 
     device = resolve_device(runs[0].config["device"])
@@ -116,8 +125,10 @@ def _measured(
     try:
         footprint, updates = measure(runs, at_once)
     except NotStackable as error:
-        return Choice("single", str(error)), None, 0
+        return _Measured(Choice("single", str(error)))
     choice = choose(wanted, device.type, updates)
+    if choice.engine == "native" and (refused := refusal_of_native(runs[0])):
+        choice = Choice("single", refused)
     if choice.engine == "single":
-        return choice, None, 0
-    return choice, footprint, budget(device, at_once, workers)
+        return _Measured(choice, updates=updates)
+    return _Measured(choice, footprint, budget(device, at_once, workers), updates)

@@ -115,8 +115,7 @@ class StackedLauncher(Launcher):
 
         refuse_invalid(runs)
         SweepFolder.latest = None if settings.plan_only else folder
-        execute(runs, folder, settings)
-        return [_returned(run) for run in runs]
+        return [_returned(run) for run in execute(runs, folder, settings)]
 
 
 def register() -> None:

@@ -43,6 +43,7 @@ class Program:
             why no other program has these runs.
         arrays: Runs that train together, array after array; together they are all of ``runs``.
         footprint: Memory of the runs; None where nobody stacks them.
+        updates: Those of one run; None where nobody has counted them.
         reason: Why they train singly; empty where they do not.
         notes: What happened to the program since it was planned.
     """
@@ -53,6 +54,7 @@ class Program:
     apart: Mapping[str, Any]
     arrays: tuple[int, ...]
     footprint: Footprint | None = None
+    updates: int | None = None
     reason: str = ""
     notes: tuple[str, ...] = ()
 

@@ -17,6 +17,7 @@ from optlab.results import RunResult
 
 if TYPE_CHECKING:
     from optlab.train.stack.sink import Sink
+    from optlab.train.standing import Outcome
 
 TITLE = "sweep"
 REFRESH_S = 0.1  # between redraws of the bar
@@ -36,15 +37,16 @@ class Progress:
 
     Args:
         terminal: Where to print; standard output unless given.
+        is_quiet: Whether to tell of runs that fail and of nothing else.
     """
 
-    def __init__(self, terminal: Terminal | None = None) -> None:
-        self._terminal = terminal or Terminal()
+    def __init__(self, terminal: Terminal | None = None, *, is_quiet: bool = False) -> None:
+        self._terminal, self._is_quiet = terminal or Terminal(), is_quiet
         self._live: Live | None = None
         self._programs = [0, 0]  # ended, all
         self._updates: Mapping[str, int] = {}
         self._alive: set[str] = set()
-        self._ends: Counter[str] = Counter()
+        self._ended: dict[str, tuple[str, int]] = {}  # how, and updates that were not made
         self._run_steps = self._all_run_steps = 0
         self._best: dict[str, tuple[float, str]] = {}
         self._start_s = self._next_redraw_s = time.perf_counter()
@@ -62,6 +64,8 @@ class Progress:
         self._programs, self._updates = [0, programs], updates
         self._all_run_steps = sum(updates.values())
         self._start_s = time.perf_counter()
+        if self._is_quiet:
+            return
         self._next_line = self._all_run_steps / MAX_LINES
         if self._terminal.is_terminal and not self._terminal.is_dumb_terminal:
             line = self._bar_line()
@@ -98,15 +102,21 @@ class Progress:
                     self._best[tag] = float(scores[best]), runs[best]
         self._show()
 
-    def ended(self, run: str, result: RunResult) -> None:
-        """Count a run by how it ended, and say why if it failed."""
-        self._alive.discard(run)
-        stopped = result.status == "done" and result.cause is not None
-        self._ends["stopped early" if stopped else result.status] += 1
-        self._all_run_steps -= max(self._updates.get(run, 0) - result.updates, 0)
-        if result.status == "failed":
-            self._print(f"{run}: failed: {result.cause}")
+    def ended(self, run: str, end: "RunResult | Outcome") -> None:
+        """Count a run by how it ended, and say why if it failed; what is told last counts."""
+        self.begun_again(run)
+        stopped = end.status == "done" and end.cause is not None
+        left_out = max(self._updates.get(run, 0) - end.updates, 0)
+        self._ended[run] = "stopped early" if stopped else end.status, left_out
+        self._all_run_steps -= left_out
+        if end.status == "failed":
+            self._print(f"{run}: failed: {end.cause}")
         self._show()
+
+    def begun_again(self, run: str) -> None:
+        """Forget that a run was alive or ended; for its updates see `advanced`."""
+        self._alive.discard(run)
+        self._all_run_steps += self._ended.pop(run, ("", 0))[1]
 
     def program_ended(self) -> None:
         """Count a program."""
@@ -118,7 +128,7 @@ class Progress:
         if self._live is not None:
             self._live.stop()
             self._live = None
-        if self._updates and not self._closed:
+        if self._updates and not (self._closed or self._is_quiet):
             self._print(f"{TITLE}: {self._summary()}")
         self._closed = True
 
@@ -153,7 +163,8 @@ class Progress:
 
     def _runs(self) -> str:
         alive = [f"{len(self._alive)} alive"] if self._alive else []
-        ends = [f"{self._ends[end]} {end}" for end in ENDS if self._ends[end]]
+        counts = Counter(end for end, _ in self._ended.values())
+        ends = [f"{counts[end]} {end}" for end in ENDS if counts[end]]
         return ", ".join([*alive, *ends]) or f"{len(self._updates)} runs"
 
     def _rate(self) -> float:
@@ -182,7 +193,7 @@ class Progress:
         return bar_line(width, TITLE, done, self._all_run_steps, state, IMPORTANT)
 
     def _summary(self) -> str:
-        runs, ended = len(self._updates), self._ends.total()
+        runs, ended = len(self._updates), len(self._ended)
         programs = f"{self._programs[0]} of {self._programs[1]} programs"
         parts = [f"{ended} of {runs} runs ({self._runs()})", programs]
         parts.append(

@@ -9,6 +9,7 @@ from typing import Literal
 from omegaconf import DictConfig, OmegaConf
 
 from optlab.config import bind, unknown_name, validate
+from optlab.sweep.engine import Wanted
 from optlab.sweep.run_folder import Grid
 from optlab.types import Count
 
@@ -40,7 +41,7 @@ class SweepSettings:
         line: What was typed to start it.
     """
 
-    engine: Literal["auto", "native", "compiled", "eager", "single"] = "auto"
+    engine: Wanted = "auto"
     workers: Count = 1
     search: Search = "grid"
     trials: Count | None = None

@@ -27,6 +27,10 @@ def refuse_mistakes(overrides: Sequence[Override], multirun: bool) -> None:
         name = override.key_or_group
         if name in SECTIONS and not override.is_delete() and override.value() is None:
             raise ConfigError(f"{name} must be the name of a choice, got null ({name})")
+        if name == "sweep.dir" and override.value() in ("", None):
+            raise ConfigError(
+                "sweep.dir must be a folder, got nothing; the current one is sweep.dir=."
+            )
         if name == "sweep.dir" and not multirun:
             raise ConfigError(
                 "sweep.dir is the folder of a sweep; for one run use hydra.run.dir=FOLDER"

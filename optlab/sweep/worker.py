@@ -26,10 +26,11 @@ from optlab.sweep.planned import PlannedRun
 from optlab.sweep.program import Program, array_sizes
 from optlab.sweep.progress import Progress
 from optlab.train.native import NotNative
+from optlab.train.parts import Parts
 from optlab.train.stack.vmapped import NotStackable
 
 #: Errors of the system when nothing more can be written.
-NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Worker:
     def __init__(self, ledger: Ledger, runs: Mapping[int, PlannedRun], progress: Progress) -> None:
         self.ledger, self.runs, self.progress = ledger, runs, progress
         self._left: Counter[int] = Counter()
+        self._like: Parts | None = None  # of the program in training: its data are loaded once
 
     def work(self, tasks: Sequence[Task]) -> None:
         """Train what is queued of the tasks, also what other processes leave behind meanwhile."""
@@ -71,7 +73,10 @@ class Worker:
         """Take what is queued of the tasks; runs on their last attempt one by one."""
         last = f"state = 'queued' AND attempts = {MAX_ATTEMPTS - 1}"
         suspects = {entry.number for entry in self.ledger.entries(last)}
+        latest = 0
         for task in tasks:
+            if task.program != latest:
+                self._like, latest = None, task.program
             together = [number for number in task.numbers if number not in suspects]
             for numbers in (together, *([n] for n in task.numbers if n in suspects)):
                 claimed = self.ledger.claim(numbers)
@@ -83,10 +88,13 @@ class Worker:
 
     def train(self, runs: Sequence[PlannedRun], means: Means) -> None:
         """Train runs together, or those that cannot be in smaller arrays, and record their ends."""
-        array = Array(runs, means, self.progress, self.ledger.beat)
+        array = Array(runs, means, self.progress, self.ledger.beat, self._like)
         failure = self._failure(array)
+        self._like = array.like
         if isinstance(failure, NotNative | NotStackable):
             array.take_back()
+            who = f"{len(runs)} runs train" if len(runs) > 1 else f"{runs[0].name} trains"
+            print(f"{who} singly: {failure}", flush=True)
             for run in runs:
                 self.train([run], replace(means, engine="single", reason=str(failure)))
         elif failure is not None and len(runs) > 1:
@@ -107,6 +115,7 @@ class Worker:
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno in NO_PLACE:
+                array.take_back()
                 raise  # it is no run's fault, and every other one would meet it
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)

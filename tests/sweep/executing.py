@@ -37,8 +37,10 @@ def seeds(folder, count, **options):
 
 
 def do(runs, folder, engine="eager", **settings):
-    """Execute a sweep of these runs in ``folder``."""
-    execute(runs, Path(folder), SweepSettings(engine=engine, grid=Grid(("any",), ()), **settings))
+    """Execute a sweep of these runs in ``folder``, and return them as its ledger has them."""
+    return execute(
+        runs, Path(folder), SweepSettings(engine=engine, grid=Grid(("any",), ()), **settings)
+    )
 
 
 def left(folder):

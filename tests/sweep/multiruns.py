@@ -30,7 +30,7 @@ def jobs_of_hydra(monkeypatch, *line):
 def planned(monkeypatch, *line, command=("sweep",)):
     """Return the exit code and what optlab's launcher would execute: (runs, folder, settings)."""
     found = []
-    executor = SimpleNamespace(execute=lambda *plan: found.append(plan))
+    executor = SimpleNamespace(execute=lambda *plan: found.append(plan) or plan[0])
     monkeypatch.setitem(sys.modules, "optlab.sweep.execute", executor)
     monkeypatch.setattr("optlab.cli.report", lambda arguments: 0)
     code = main([*command, *line])

@@ -1,17 +1,24 @@
 """A sweep from its runs to their folders: what is trained, how it ends, and a second start."""
 
 import errno
+import gc
 import math
+from dataclasses import replace
 
 import polars as pl
 import pytest
 import torch
+from torch import nn
 
+from optlab import registry
 from optlab.build import build
+from optlab.config import ConfigError
 from optlab.loggers.table import read_metrics
-from optlab.results import collect, read_result
+from optlab.results import collect, read_result, write_result
 from optlab.sweep.array import StackTraining
 from optlab.sweep.ledger_reader import LedgerReader
+from optlab.sweep.refusal import FolderTakenError
+from optlab.sweep.run_folder import LEDGER_FILE, Grid, claim_for_grid, write_config
 from optlab.train.native import NotNative
 from tests.sweep.executing import do, left, seeds, states, sweep_of
 
@@ -157,15 +164,20 @@ def test_a_run_that_is_too_large_alone_says_what_to_do(tmp_path, monkeypatch):
     assert "make trainer.batch_size or the model smaller" in cause
 
 
-def test_a_full_disk_ends_the_sweep_and_no_run(tmp_path, monkeypatch):
-    full = OSError(errno.ENOSPC, "No space left on device")
-    fail_where(monkeypatch, lambda part: True, full)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG])
+def test_a_full_disk_ends_the_sweep_and_no_run(tmp_path, monkeypatch, capsys, number):
+    def full(folder, result):
+        raise OSError(number, "No space left on device")
+
+    runs = seeds(tmp_path, 2, common=("logger.console=true",))
+    monkeypatch.setattr("optlab.sweep.array.put_result", full)
     with pytest.raises(OSError, match="No space"):
-        do(seeds(tmp_path, 2), tmp_path)
+        do(runs, tmp_path)
     assert states(tmp_path) == ["queued"] * 2
+    assert "sweep: 0 of 2 runs" in capsys.readouterr().out  # they were trained in vain
 
 
-def test_runs_that_no_program_takes_train_singly_with_the_reason(tmp_path, monkeypatch):
+def test_runs_that_no_program_takes_train_singly_with_the_reason(tmp_path, monkeypatch, capsys):
     def refuse(parts, threads):
         raise NotNative("the model cannot be recorded")
 
@@ -174,6 +186,7 @@ def test_runs_that_no_program_takes_train_singly_with_the_reason(tmp_path, monke
     assert states(tmp_path) == ["done"] * 2
     executions = [record.result.execution for record in collect(tmp_path)]
     assert all(e.endswith("(not stacked: the model cannot be recorded)") for e in executions)
+    assert "\n2 runs train singly: the model cannot be recorded\n" in capsys.readouterr().out
 
 
 def test_a_diverged_run_is_a_result(tmp_path):
@@ -220,3 +233,92 @@ def test_weights_that_are_left_are_those_that_were_scored(tmp_path, engine, chec
 def test_no_weights_are_left_unless_asked_for(tmp_path):
     do(seeds(tmp_path, 1), tmp_path)
     assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_a_sweep_that_is_refused_leaves_no_ledger(tmp_path):
+    one, other = seeds(tmp_path, 2)
+    double = replace(other, config=one.config)
+    with pytest.raises(ConfigError, match="have the same configuration"):
+        do([one, double], tmp_path)
+    with pytest.raises(ConfigError, match="have the same configuration"):
+        do([one, double], tmp_path, plan_only=True)
+    write_config(one.folder, other.config)
+    found = read_result(_trained(other, tmp_path / "elsewhere"))
+    write_result(one.folder, found)
+    with pytest.raises(FolderTakenError, match="already holds a run of another configuration"):
+        do([one], tmp_path)
+    claim_for_grid(tmp_path, Grid(("optimizer",), ()))
+    with pytest.raises(FolderTakenError, match="add its runs with --extend"):
+        do([one], tmp_path)
+    assert not (tmp_path / LEDGER_FILE).exists()
+
+
+def _trained(run, sweep):
+    moved = replace(run, folder=sweep / run.name)
+    do([moved], sweep)
+    return moved.folder
+
+
+def test_runs_are_returned_where_the_ledger_has_them(tmp_path):
+    (run,) = seeds(tmp_path, 1)
+    (first,) = do([run], tmp_path)
+    (again,) = do([replace(run, folder=tmp_path / "another name")], tmp_path)
+    assert first.folder == again.folder == run.folder
+
+
+def test_runs_that_train_singly_load_their_data_once(tmp_path, monkeypatch):
+    loaded, create = [], registry.tasks.create
+
+    def counted(*given):
+        loaded.append(given)
+        return create(*given)
+
+    monkeypatch.setattr(registry.tasks, "create", counted)
+    do(seeds(tmp_path, 3), tmp_path, engine="single")
+    assert len(loaded) == 2  # to count their updates, and to train them
+
+
+class Noisy(nn.Module):
+    """Draws from torch's global generator wherever it is called."""
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+
+    def forward(self, x):
+        return self.linear(x.flatten(1)) + torch.randn(())
+
+
+def test_a_run_that_draws_globally_is_the_same_wherever_its_data_came_from(tmp_path, monkeypatch):
+    def build(context):
+        return Noisy(context.num_inputs, context.num_outputs)
+
+    monkeypatch.setattr(registry.models, "create", lambda *given: build)
+    runs = seeds(tmp_path / "two", 2)
+    do(runs, tmp_path / "two", engine="single")
+    do([replace(runs[1], folder=tmp_path / "one" / "seed=1")], tmp_path / "one", engine="single")
+    assert left(tmp_path / "two")["seed=1"] == left(tmp_path / "one")["seed=1"]
+
+
+def test_progress_is_shown_where_a_run_wants_it(tmp_path, capsys):
+    loud = [
+        replace(run, config={**run.config, "logger": {**run.config["logger"], "console": True}})
+        for run in seeds(tmp_path / "loud", 2)
+    ]
+    do(loud, tmp_path / "loud")
+    assert "sweep: 2 of 2 runs (2 done)" in capsys.readouterr().out
+    do(seeds(tmp_path / "quiet", 2), tmp_path / "quiet")
+    assert "sweep:" not in capsys.readouterr().out
+
+
+def test_updates_are_counted_once_for_each_program(tmp_path, monkeypatch):
+    counted = []
+    monkeypatch.setattr("optlab.sweep.execute.parts_of", lambda *given: counted.append(given))
+    do(seeds(tmp_path, 2), tmp_path)
+    assert not counted  # measuring their memory had told
+
+
+def test_python_looks_for_garbage_as_before_after_an_array(tmp_path):
+    assert gc.get_freeze_count() == 0
+    do(seeds(tmp_path, 2), tmp_path)
+    assert gc.get_freeze_count() == 0

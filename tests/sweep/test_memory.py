@@ -1,5 +1,7 @@
 """Memory of a stack: the estimate from one run, against PyTorch's own account of many."""
 
+import subprocess
+import sys
 from functools import partial
 
 import pytest
@@ -10,7 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from optlab import registry
 from optlab.build import parts_of
 from optlab.sweep.engine import missing_compiler
-from optlab.sweep.memory import PeakMemory, available_ram, budget, last_cache, measure
+from optlab.sweep.memory import available_ram, budget, last_cache, measure
 from optlab.train.native import Native
 from optlab.train.stack.vmapped import NotStackable, Vmapped
 from tests.sweep.planning import planned
@@ -136,17 +138,18 @@ def test_a_measurement_leaves_the_global_generator_as_it_was():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_peak_memory_follows_what_lives_and_not_what_was_there():
-    there = torch.zeros(1000)
-    memory = PeakMemory()
-    with memory:
-        view = there.view(10, 100).t()
-        for _ in range(3):
-            made = view + 1.0
-            del made
-        kept = [torch.zeros(50) for _ in range(4)]
-    assert memory.most == 4 * 1000
-    assert len(kept) == 4
+IMPORTS = """
+import sys
+from optlab.sweep.memory import measure
+from tests.sweep.planning import planned
+measure([planned(0, "norm=batchnorm", "model.dropout=0.3")], vmapped=False)
+print([name for name in ("torch._dynamo", "torch._inductor") if name in sys.modules])
+"""
+
+
+def test_measuring_runs_in_turns_does_not_import_pytorchs_compiler():
+    done = subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_budgets_are_shares_of_what_there_is():

@@ -151,6 +151,7 @@ def test_a_search_with_hydras_launcher_gives_the_run_alone(train, folder):
         (["seed=0,1", "device=cuda:64"], "device 'cuda:64' was asked for, but PyTorch sees"),
         (["sweep.workers=0", "seed=0,1"], "workers must be in [1, inf), got 0 (sweep.workers)"),
         (["sweep.engine=quick", "seed=0,1"], "engine must be one of auto, native, compiled, eager"),
+        (["sweep.dir="], "sweep.dir must be a folder, got nothing"),
         (["sweep.workers=1,2"], "sweep.workers is one value for the whole sweep"),
         (["+sweep.nonsense=1"], "unknown option of sweep 'nonsense'; known, nearest first:"),
         (

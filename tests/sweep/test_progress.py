@@ -225,3 +225,46 @@ def test_a_watched_sink_gets_everything_and_its_evaluations_are_shown(
     watched.log(0, 20, 1.0, {"loss/val": 0.5, "accuracy/val": 0.875})
     progress.close()
     assert "best val accuracy 0.875 (a)" in output.getvalue()
+
+
+def test_a_run_that_leaves_on_the_way_counts_once_and_the_last_word_about_it_counts(
+    plain: tuple[Progress, io.StringIO], clock: Clock
+) -> None:
+    progress, output = plain
+    progress.start(1, updates(4))
+    progress.ended("lr=0", ended(status="diverged", cause="loss became nan", updates=30))
+    progress.ended("lr=0", ended(status="diverged", cause="loss became nan", updates=30))
+    progress.ended("lr=1", ended(cause="no better validation loss", updates=50))
+    progress.ended("lr=1", ended(status="interrupted", cause="by hand", updates=50))
+    clock.now = 1.0
+    progress.advanced(140)
+    assert ": 50%, " in output.getvalue()  # 140 of 400 - 70 - 50
+    progress.close()
+    assert "2 of 4 runs (1 diverged, 1 interrupted)" in output.getvalue()
+
+
+def test_runs_that_are_begun_again_are_neither_alive_nor_ended(
+    plain: tuple[Progress, io.StringIO], clock: Clock
+) -> None:
+    progress, output = plain
+    progress.start(1, updates(2))
+    progress.evaluated("lr=0", {"loss/val": 1.0})
+    progress.ended("lr=1", ended(status="diverged", cause="loss became nan", updates=10))
+    for run in ("lr=0", "lr=1"):
+        progress.begun_again(run)
+    clock.now = 1.0
+    progress.advanced(100)
+    assert ": 50%, 0/1 programs, 2 runs, " in output.getvalue()  # 100 of 200
+
+
+def test_a_quiet_progress_tells_of_failures_alone() -> None:
+    output = io.StringIO()
+    terminal = Terminal(file=output, force_terminal=True, width=160, _environ={})
+    progress = Progress(terminal, is_quiet=True)
+    progress.start(1, updates(2))
+    progress.evaluated("lr=0", {"loss/val": 1.0})
+    progress.advanced(200)
+    progress.ended("lr=0", ended())
+    progress.ended("lr=1", ended(status="failed", cause="out of luck"))
+    progress.close()
+    assert ESCAPE.sub("", output.getvalue()) == "lr=1: failed: out of luck\n"

@@ -38,10 +38,11 @@ do(grid(sys.argv[1]), sys.argv[1], engine="native")
 """
 
 
-def grid(folder, epochs=6):
+def grid(folder, epochs=6, console="false"):
     """Return six runs in two programs."""
     cells = [{"seed": seed, "trainer.batch_size": size} for size in (8, 12) for seed in range(3)]
     common = ("diagnostics.every=0", "diagnostics.flow_every=0", f"trainer.epochs={epochs}")
+    common += (f"logger.console={console}",)
     return sweep_of(folder, *cells, common=common)
 
 
@@ -108,7 +109,7 @@ def test_so_does_one_that_is_killed_at_any_moment(tmp_path, expected):
 
 
 def test_several_processes_leave_what_one_does(tmp_path, expected, capfd):
-    runs = grid(tmp_path)
+    runs = grid(tmp_path, console="true")
     do(runs, tmp_path, engine="native", workers=2)
     assert states(tmp_path) == ["done"] * 6
     assert left(tmp_path) == expected[0]

@@ -22,9 +22,10 @@ from optlab.train.recorder import Diverged
 from optlab.train.stack.backend import Backend
 from optlab.train.stack.ended import Ended, settled
 from optlab.train.stack.epochs import Factors, rows_of_epoch, stretches
+from optlab.train.stack.norms import StackNorms
 from optlab.train.stack.sink import Sink
 from optlab.train.stack.windows import Windows
-from optlab.train.standing import Standing
+from optlab.train.standing import Outcome, Standing
 
 
 class StackTraining:
@@ -44,14 +45,20 @@ class StackTraining:
     ) -> None:
         self.parts, self.backend, self.keeps_best = parts, backend, keeps_best
 
-    def fit(self, sink: Sink, on_advance: Callable[[int], None] | None = None) -> list[Ended]:
+    def fit(
+        self,
+        sink: Sink,
+        on_advance: Callable[[int], None] | None = None,
+        on_end: Callable[[int, Outcome], None] | None = None,
+    ) -> list[Ended]:
         """Train all runs, and return how each ended.
 
         Args:
             sink: Takes the records.
             on_advance: Called with the updates made, of all runs together, as often as some were.
+            on_end: Called with a run's number and how it ended, when it leaves.
         """
-        loop = _StackLoop(self, sink, on_advance)
+        loop = _StackLoop(self, sink, on_advance, on_end)
         loop.train()
         return [loop.ended[run] for run in range(len(self.parts))]
 
@@ -64,10 +71,11 @@ class _StackLoop:
         training: StackTraining,
         sink: Sink,
         on_advance: Callable[[int], None] | None,
+        on_end: Callable[[int, Outcome], None] | None,
     ) -> None:
         parts, first = training.parts, training.parts[0]
         self.parts, self.backend, self.sink = parts, training.backend, sink
-        self.members, self.on_advance = training.backend.members, on_advance
+        self.members, self.on_advance, self.on_end = training.backend.members, on_advance, on_end
         self.keeps_best = training.keeps_best
         self.data, self.objective, self.trainer = first.data, first.objective, first.trainer
         self.diagnostics, self.num_updates = first.diagnostics, first.num_updates
@@ -87,6 +95,7 @@ class _StackLoop:
         self.measured = [
             Measurements(member, self.data, self.diagnostics) for member in self.members
         ]
+        self.norms = StackNorms(self.members, self.diagnostics)
         self.active = list(range(len(parts)))
         self.rows: Tensor | None = None
         self.factors: Tensor
@@ -129,12 +138,13 @@ class _StackLoop:
             for run in self.active:
                 self.record(run, self.measured[run].flow())
         is_measured = every > 0 and stop % every == 0
-        before = [self.measured[run].weights_before() for run in self.active if is_measured]
+        if is_measured:
+            self.norms.before(self.active)
         factors = self.factors[:, done : done + stop - start]
         values = self.advance(self.rows_between(done, done + stop - start), factors)
         self.updates = stop
-        for run, weights in zip(self.active, before, strict=False):
-            self.record(run, self.measured[run].norms(weights))
+        if is_measured:
+            self.record_all(self.norms.after(self.active))
         found = self.windows.add(self.active, values, factors.numpy())
         for run, (update, diverged) in found.items():
             self.standings[run].outcome.updates = update
@@ -164,9 +174,7 @@ class _StackLoop:
             return
         values = self.validation()
         tags = [tag if "/" in tag else f"{tag}/val" for tag in values[0]]
-        block = np.array([list(row.values()) for row in values])[:, None]
-        updates, epochs = [self.updates], [self.updates / self.updates_per_epoch]
-        self.sink.log_block(self.active, updates, epochs, tags, block)
+        self.record_all([dict(zip(tags, row.values(), strict=True)) for row in values])
         diverged: dict[int, Diverged] = {}
         for run, row in zip(self.active, values, strict=True):
             try:
@@ -203,6 +211,17 @@ class _StackLoop:
         if values:
             self.sink.log(run, self.updates, self.updates / self.updates_per_epoch, values)
 
+    def record_all(self, found: Sequence[Mapping[str, float]]) -> None:
+        """Record values of every active run at the present update; together where they can be."""
+        tags = list(dict.fromkeys(tuple(values) for values in found))
+        if len(tags) > 1:
+            for run, values in zip(self.active, found, strict=True):
+                self.record(run, values)
+        elif tags and tags[0]:
+            block = np.array([list(values.values()) for values in found])[:, None]
+            epoch = self.updates / self.updates_per_epoch
+            self.sink.log_block(self.active, [self.updates], [epoch], tags[0], block)
+
     def end(self, runs: Iterable[int], diverged: Mapping[int, Diverged] | None = None) -> None:
         """End runs at the present update, as diverged where their last window says so."""
         runs, why = list(runs), dict(diverged or {})
@@ -223,6 +242,9 @@ class _StackLoop:
             outcome.epochs = outcome.updates / self.updates_per_epoch
         standings = {run: self.standings[run] for run in runs}
         self.ended |= settled(standings, self.backend, self.objective, self.data)
+        if self.on_end is not None:
+            for run in runs:
+                self.on_end(run, standings[run].outcome)
         gone = set(runs)
         kept = [i for i, run in enumerate(self.active) if run not in gone]
         self.active = [self.active[i] for i in kept]

@@ -176,3 +176,19 @@ def test_on_other_devices_a_run_that_diverges_is_seen_at_the_end_of_its_epoch(mo
     np.testing.assert_equal(other.records, sink.records)
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_equal(*(asdict(end.outcome) | {"train_s": 0} for end in (a, b)))
+
+
+def test_it_is_told_when_a_run_leaves_and_how_it_ended():
+    common, each, task = STACKS["diverging"]
+    made, happened = parts(common, each, task), []
+    backend = Sequential([part.run() for part in made])
+    ended = StackTraining(made, backend).fit(
+        Kept(),
+        lambda run_steps: happened.append("advanced"),
+        lambda run, outcome: happened.append((run, outcome)),
+    )
+    told = [each for each in happened if each != "advanced"]
+    assert [run for run, _ in told] == [1, 0, 2]
+    assert all(outcome is ended[run].outcome for run, outcome in told)
+    first = happened.index(told[0])
+    assert "advanced" in happened[first:]  # the others were still training
