@@ -131,9 +131,10 @@ def sweep(arguments: list[str]) -> int:
         print(status(_folder(words, "sweep --status")))
         return 0
 
-    from optlab.sweep.command import multiruns
+    from optlab.sweep.command import multiruns, steady_products
     from optlab.sweep.hydra_app import launch
 
+    steady_products(arguments)
     asks_only = {"--help", "--cfg", "-c", "--hydra-help", "--info", "-i"} & set(arguments)
     lines = [arguments] if asks_only else multiruns(arguments)
     if not lines:

@@ -1,5 +1,6 @@
 """What ``optlab sweep`` adds to a Hydra multirun: flags, short words, and its own executors."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -80,3 +81,14 @@ def _full(word: str) -> str:
 
 def _key(word: str) -> str:
     return word.partition("=")[0].lstrip("+")
+
+
+def steady_products(arguments: Sequence[str]) -> None:
+    """Let the vmapped engine's products of matrices not depend on how many runs there are.
+
+    Intel's library, which PyTorch calls on the CPU, otherwise multiplies matrices of odd sizes in
+    another way when there are more of them. It reads its variable at its first product, and
+    processes that are started later read it too.
+    """
+    if {"sweep.engine=compiled", "sweep.engine=eager"} & set(arguments):
+        os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")

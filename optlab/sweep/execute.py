@@ -1,11 +1,11 @@
 """A stacked sweep from its runs to their results: plan, ledger, training."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from optlab.build import parts_of
+from optlab.environment import usable_cores
 from optlab.plugins import import_plugins
 from optlab.seeding import global_stream
 from optlab.sweep.array import Means
@@ -79,7 +79,7 @@ def _missing(entered: Sequence[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
 def _train(planned: Plan, ledger: Ledger, progress: Progress, settings: SweepSettings) -> None:
     """Train all programs here, or in processes."""
     runs = {run.number: run for program in planned.programs for run in program.runs}
-    threads = None if settings.workers == 1 else max(1, _cores() // settings.workers)
+    threads = None if settings.workers == 1 else max(1, usable_cores() // settings.workers)
     tasks = [
         task
         for program in planned.programs
@@ -120,7 +120,3 @@ def _tell_of_others(todo: Iterable[PlannedRun], ledger: Ledger) -> None:
     if others:
         are = "run is" if len(others) == 1 else "runs are"
         print(f"{len(others)} {are} still being trained {others[0].where}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))

@@ -1,7 +1,6 @@
 """How much memory the runs of a program take, measured on one of them, and how much there is."""
 
 import copy
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from optlab.build import parts_of
 from optlab.config import ConfigError
+from optlab.environment import usable_cores
 from optlab.plugins import import_plugins
 from optlab.results import flatten
 from optlab.seeding import global_stream
@@ -61,7 +61,7 @@ def measure(runs: Sequence[PlannedRun], vmapped: bool) -> tuple[Footprint, int]:
     data = _bytes([(split.x, split.y) for split in splits])
     if vmapped:
         return Footprint(kept + step, data), parts.num_updates
-    return Footprint(kept, data + step * (os.cpu_count() or 1)), parts.num_updates
+    return Footprint(kept, data + step * usable_cores()), parts.num_updates
 
 
 def budget(device: torch.device, vmapped: bool, workers: int = 1) -> int:

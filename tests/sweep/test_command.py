@@ -1,5 +1,6 @@
 """What ``optlab sweep`` makes of its own flags and words."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from optlab.cli import main
 from optlab.config import ConfigError
-from optlab.sweep.command import multiruns, typed
+from optlab.sweep.command import multiruns, steady_products, typed
 from optlab.sweep.ledger import Ledger
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.run_folder import Grid
@@ -80,3 +81,15 @@ def test_the_status_of_a_folder_is_printed(folder, capsys):
     entered(Path("out"), ["seed=0"])
     assert main(["sweep", "--status", "out"]) == 0
     assert "1 run" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("word", "is_set"), [("sweep.engine=eager", True), ("seed=1", False)])
+def test_products_of_the_vmapped_engine_do_not_depend_on_the_number_of_runs(
+    monkeypatch, word, is_set
+):
+    monkeypatch.setenv("MKL_CBWR", "AUTO")
+    steady_products([word])
+    assert os.environ["MKL_CBWR"] == "AUTO"  # who has chosen, has chosen
+    monkeypatch.delenv("MKL_CBWR")
+    steady_products([word])
+    assert ("MKL_CBWR" in os.environ) is is_set
