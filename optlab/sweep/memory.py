@@ -1,6 +1,7 @@
 """How much memory the runs of a program take, measured on one of them, and how much there is."""
 
 import copy
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any

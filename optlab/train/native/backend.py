@@ -5,19 +5,20 @@ rates do not depend on how many runs there are, and neither does any number of a
 """
 
 import ctypes
-import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from optlab.compiler import NotCompiled
+from optlab.environment import usable_cores
 from optlab.tasks.base import Split
 from optlab.train.functional import FunctionalRun
 from optlab.train.native.function import LINE, kernels, room_of, toolbox
+from optlab.train.native.modules import built_in
 from optlab.train.native.programs import Model
 from optlab.train.native.run import Arguments, NativeRun, NotNative
 from optlab.train.objective import rows_of_a_chunk
@@ -42,7 +43,7 @@ class Native:
     def __init__(self, parts: Sequence[Parts], threads: int | None = None) -> None:
         models = [_model(each) for each in parts]
         kernels()  # a machine without a compiler is better known now than in the midst of it
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads or usable_cores()
         self._num_values = len(parts[0].objective.names)
         self._rooms = torch.zeros(0, dtype=torch.uint8)
         self.members = [_functional(each) for each in parts]
@@ -54,6 +55,8 @@ class Native:
         is_full = sampler.batch_size >= sampler.num_rows and sampler.order != "replacement"
         for run in self._runs:
             run.prepare(min(sampler.batch_size, sampler.num_rows), not is_full)
+        for run, each in zip(self._runs, parts, strict=True):
+            run.evaluation(*_chunks(each.data.val)[0])  # what refuses it should do so now
         for run in self._runs:
             run.settle()
 
@@ -93,13 +96,11 @@ class Native:
     def evaluate(self, active: Sequence[int], split: Split) -> Tensor:
         """Return the means over a split of each active run; see `Backend.evaluate`."""
         total = torch.zeros(len(active), self._num_values, dtype=torch.float64)
-        size = rows_of_a_chunk(split.x)
-        chunks = [torch.split(part, size) for part in (split.x, split.y)]
         with ExitStack() as stack, torch.no_grad():
             for number in active:
                 if self.members[number].rule.iterate is not None:
                     stack.enter_context(self.members[number].at_iterate())
-            for x, y in zip(*chunks, strict=True):
+            for x, y in _chunks(split):
                 total += self._values(active, x, y) * len(x)
         return total / len(split)
 
@@ -129,6 +130,11 @@ class Native:
         return self._rooms.data_ptr(), len(self._rooms) // self._threads // LINE * LINE
 
 
+def _chunks(split: Split) -> list[tuple[Tensor, Tensor]]:
+    size = rows_of_a_chunk(split.x)
+    return list(zip(torch.split(split.x, size), torch.split(split.y, size), strict=True))
+
+
 def _functional(parts: Parts) -> FunctionalRun:
     run = parts.run()
     assert isinstance(run, FunctionalRun)
@@ -144,21 +150,11 @@ def _model(parts: Parts) -> Model:
     kinds = {t.device.type for t in (*parts.module.parameters(), parts.data.train.x)}
     if kinds != {"cpu"}:
         raise NotNative(f"compiled programs are for the CPU, the run is on {', '.join(kinds)}")
-    structure = f"{parts.structure}/{_hidden_tensors(parts.module)}"
-    return Model(structure, parts.module, parts.objective)
-
-
-def _hidden_tensors(module: nn.Module) -> str:
-    """Return a mark of the tensors of a module that are neither parameters nor buffers.
-
-    They become a part of its program.
-    """
-    digest = hashlib.sha256()
-    for part in module.modules():
-        for value in vars(part).values():
-            if isinstance(value, Tensor):
-                digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
+    try:
+        own = built_in(parts.module)
+    except NotCompiled as reason:
+        raise NotNative(str(reason)) from reason
+    return Model(f"{parts.structure}/{own}", parts.module, parts.objective)
 
 
 _SIGNATURES: dict[str, list[Any]] = {

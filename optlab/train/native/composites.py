@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from optlab.compiler import NotCompiled
+
 aten = torch.ops.aten
 
 
@@ -62,7 +64,10 @@ def _addcdiv(c: Tensor, a: Tensor, b: Tensor, *, value: float = 1) -> Tensor:
 
 
 def _lerp(start: Tensor, end: Tensor, weight: float | Tensor) -> Tensor:
-    return start + weight * (end - start)
+    way = end - start  # measured from the nearer end, so that either is met exactly
+    if isinstance(weight, Tensor):
+        return torch.where(weight.abs() < 0.5, start + weight * way, end - way * (1 - weight))
+    return start + weight * way if abs(weight) < 0.5 else end - way * (1 - weight)
 
 
 def _slice_backward(
@@ -78,8 +83,12 @@ def _select_backward(grad: Tensor, sizes: Sequence[int], dim: int, index: int) -
 def _embedding_dense_backward(
     grad: Tensor, index: Tensor, num: int, padding: int, scale: bool
 ) -> Tensor:
-    rows = grad.reshape(-1, grad.shape[-1])
-    return _zeros(grad, (num, grad.shape[-1])).index_add(0, index.reshape(-1), rows)
+    if scale:
+        raise NotCompiled("an embedding with scale_grad_by_freq is not compiled")
+    rows, places = grad.reshape(-1, grad.shape[-1]), index.reshape(-1)
+    if padding >= 0:
+        rows = torch.where((places != padding).unsqueeze(1), rows, 0.0)
+    return _zeros(grad, (num, grad.shape[-1])).index_add(0, places, rows)
 
 
 def _zeros(like: Tensor, sizes: Sequence[int]) -> Tensor:

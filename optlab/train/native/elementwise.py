@@ -21,6 +21,7 @@ from optlab.train.native.values import Formula, Ref, Value
 ARITHMETIC = ("add", "sub", "rsub", "mul", "div", "remainder")
 #: What C does to floating-point numbers only.
 FRACTIONAL = {"remainder", "floor", "ceil", "div", *HEAVY}
+_WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 FILLED = {"ones_like": 1, "ones": 1, "zeros_like": 0, "zeros": 0}
 
 
@@ -35,7 +36,7 @@ def elementwise(lowering: Lowering, node: Node, *args: Any, **keywords: Any) -> 
         return None
     if name in FRACTIONAL and not meeting.is_floating_point:
         return None
-    if meeting == torch.int64 and keywords.get("alpha", 1) == 1:
+    if meeting in _WHOLE and keywords.get("alpha", 1) == 1:
         form = WRAPPED.get(name, form)
     return lowering.formula(node, form, operands, meeting, name in HEAVY)
 
@@ -58,26 +59,41 @@ def where(lowering: Lowering, node: Node, condition: Any, chosen: Any, other: An
     return lowering.formula(node, "{0} != 0 ? {1} : {2}", [condition, chosen, other], dtype)
 
 
+@lowers("masked_fill")
+def masked_fill(lowering: Lowering, node: Node, x: Any, mask: Any, value: Any) -> Value:
+    """Lower a copy with one number where the mask says."""
+    return where(lowering, node, mask, value, x)
+
+
 @lowers("clamp")
-def clamp(lowering: Lowering, node: Node, x: Any, min: Any = None, max: Any = None) -> Value:
-    """Lower bounds, which NaN passes."""
+def clamp(lowering: Lowering, node: Node, x: Any, min: Any = None, max: Any = None) -> Value | None:
+    """Lower bounds, which NaN passes; a bound that is NaN makes all NaN."""
     form, operands = "{0}", [x]
+    if not all(_fits(bound, node.output.dtype) for bound in (min, max)):
+        return None
     for bound, sign in ((min, "<"), (max, ">")):
         if bound is not None:
             limit = f"{{{len(operands)}}}"
-            form = f"({form} {sign} {limit} ? {limit} : {form})"
+            form = f"({form} {sign} {limit} || {limit} != {limit} ? {limit} : {form})"
             operands.append(bound)
     return lowering.formula(node, form, operands, node.output.dtype)
 
 
+def _fits(bound: Any, dtype: torch.dtype) -> bool:
+    """Return whether a bound is a number of a type."""
+    if dtype not in _WHOLE or not isinstance(bound, int):
+        return True
+    return torch.iinfo(dtype).min <= bound <= torch.iinfo(dtype).max
+
+
 @lowers("clamp_min")
-def clamp_min(lowering: Lowering, node: Node, x: Any, min: Any) -> Value:
+def clamp_min(lowering: Lowering, node: Node, x: Any, min: Any) -> Value | None:
     """Lower a lower bound."""
     return clamp(lowering, node, x, min)
 
 
 @lowers("clamp_max")
-def clamp_max(lowering: Lowering, node: Node, x: Any, max: Any) -> Value:
+def clamp_max(lowering: Lowering, node: Node, x: Any, max: Any) -> Value | None:
     """Lower an upper bound."""
     return clamp(lowering, node, x, None, max)
 
@@ -106,14 +122,14 @@ def filled(lowering: Lowering, node: Node, *args: Any, **_: Any) -> Formula:
 
 def constant(number: float, shape: tuple[int, ...], dtype: torch.dtype) -> Formula:
     """Return a tensor of one number."""
-    kind = nests.local_type(dtype)
+    kind = nests.exact_type(dtype)
     return Formula(f"({kind}){literal(number)}", [], kind, shape, dtype)
 
 
 @lowers("arange")
 def arange(lowering: Lowering, node: Node, *bounds: Any, **_: Any) -> Ref:
     """Lower a range, which is the same at every call."""
-    return lowering.constant(torch.arange(*bounds).to(node.output.dtype))
+    return lowering.constant(torch.arange(*bounds, dtype=node.output.dtype))
 
 
 def _meeting_dtype(node: Node, compares: bool) -> torch.dtype:

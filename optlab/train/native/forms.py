@@ -61,11 +61,17 @@ COMPARISONS = {
 }
 
 
-#: Whole numbers wrap around at 64 bits, as PyTorch's do; in C only those without a sign may.
+#: Whole numbers wrap around, as PyTorch's do; in C only those without a sign may.
 WRAPPED = {
-    name: f"(int64_t)((uint64_t){{0}} {sign} (uint64_t){{1}})"
+    name: f"({{type}})((uint64_t){{0}} {sign} (uint64_t){{1}})"
     for name, sign in (("add", "+"), ("sub", "-"), ("mul", "*"))
 }
+
+#: Of the divisor's sign; exact, where a quotient would be rounded.
+_REMAINDER = (
+    "fmod{f}({0}, {1}) != 0 && ({1} < 0) != (fmod{f}({0}, {1}) < 0) "
+    "? fmod{f}({0}, {1}) + {1} : fmod{f}({0}, {1})"
+)
 
 
 def arithmetic(name: str, keywords: dict[str, Any]) -> str | None:
@@ -73,14 +79,14 @@ def arithmetic(name: str, keywords: dict[str, Any]) -> str | None:
     alpha = keywords.get("alpha", 1)
     second = "{1}" if alpha == 1 else f"{{1}} * ({{type}}){literal(alpha)}"
     mode = keywords.get("rounding_mode")
-    quotient = {None: "{0} / {1}", "floor": "floor{f}({0} / {1})", "trunc": "trunc{f}({0} / {1})"}
+    quotient = {None: "{0} / {1}", "trunc": "trunc{f}({0} / {1})"}
     return {
         "add": f"{{0}} + {second}",
         "sub": f"{{0}} - {second}",
         "rsub": "{1} - {0}" if alpha == 1 else None,
         "mul": "{0} * {1}",
         "div": quotient.get(mode),
-        "remainder": "{0} - {1} * floor{f}({0} / {1})",
+        "remainder": _REMAINDER,
     }.get(name)
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from optlab.compiler import c_library
+from optlab.environment import usable_cores
 from optlab.train.native import elementwise, lookups, reductions, views  # noqa: F401 - they register
 from optlab.train.native.graph import graph_of
 from optlab.train.native.lower import Lowering
@@ -87,8 +88,10 @@ def compiled(
     Raises:
         Exception: Whatever the function raises for tensors without values.
     """
+    # Copies: what the function writes into is nobody's yet.
+    examples = [tensor.clone(memory_format=torch.contiguous_format) for tensor in inputs]
     with _tracing:
-        graph = graph_of(function, [tensor.contiguous() for tensor in inputs])
+        graph = graph_of(function, examples)
     used = [slot for slot in (*slots, *results) if slot is not None]
     lowering = Lowering(graph, slots, results, max(used, default=-1) + 1)
     room = _laid_out(lowering.storages)
@@ -108,7 +111,8 @@ def compiled(
 @functools.cache
 def _compilers() -> ThreadPoolExecutor:
     """Return threads that wait for compilers while the next function is recorded."""
-    return ThreadPoolExecutor(len(os.sched_getaffinity(0)), "optlab-compiler")
+    os.register_at_fork(after_in_child=_compilers.cache_clear)  # threads do not go along
+    return ThreadPoolExecutor(usable_cores(), "optlab-compiler")
 
 
 def _laid_out(storages: Sequence[Storage]) -> int:

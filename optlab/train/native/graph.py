@@ -12,13 +12,11 @@ from optlab.compiler import NotCompiled
 from optlab.nn.native import spelled_out
 from optlab.nn.operation import known_operations, operation_named
 from optlab.train.native.composites import COMPOSITES
+from optlab.train.native.refusals import Guard, refuse
 
 #: Our own operations that are recorded as what they compute, where PyTorch's operations do it well;
 #: the kernels of the others are better than what would be made of them.
 _SPELLED_OUT = ("batch_norm", "layer_norm", "dropout")
-
-#: Operations that ask for the value of a tensor.
-_LOOKS = {"_local_scalar_dense", "item", "equal", "is_nonzero"}
 
 
 @dataclass(eq=False)
@@ -46,6 +44,7 @@ class Node:
         outputs: Its results; None where there is no tensor.
         several: Whether it returns a list or tuple.
         writes: Whether it changes its first argument.
+        shows: Whether its results lie in the memory of its first argument.
     """
 
     target: Any
@@ -55,6 +54,7 @@ class Node:
     outputs: list[Tracked | None]
     several: bool = False
     writes: bool = False
+    shows: bool = False
 
     @property
     def output(self) -> Tracked:
@@ -72,12 +72,14 @@ class Graph:
         nodes: Operations in their order.
         outputs: Its results.
         constants: Tensors of its own.
+        written: Tensors into whose memory an operation writes.
     """
 
     inputs: list[Tracked] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Tracked] = field(default_factory=list)
     constants: dict[Tracked, Tensor] = field(default_factory=dict)
+    written: set[Tracked] = field(default_factory=set)
 
 
 def graph_of(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]) -> Graph:
@@ -89,13 +91,19 @@ def graph_of(function: Callable[..., Sequence[Tensor]], inputs: Sequence[Tensor]
 
     Raises:
         NotCompiled: When it asks for the value of a tensor, or draws from a global generator, which
-            runs would share.
+            runs would share, or fails.
     """
     recorder = _Recorder(inputs)
-    with torch.no_grad(), spelled_out(), recorder:
-        outputs = list(function(*inputs))
+    try:
+        with torch.no_grad(), spelled_out(), Guard(), recorder:
+            outputs = list(function(*inputs))
+    except NotCompiled:
+        raise
+    except Exception as error:  # of a user's own code; ours comes after
+        raise NotCompiled(f"{type(error).__name__}: {error}") from error
     graph = recorder.graph
     graph.outputs = [recorder.tracked(tensor) for tensor in outputs]
+    graph.written = _written(graph.nodes)
     _drop_unused(graph)
     return graph
 
@@ -121,37 +129,44 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         keywords = kwargs or {}
         name = func.overloadpacket.__name__
-        if name in _LOOKS:
-            raise NotCompiled("it asks for the value of a tensor (an `if` on one, .item())")
-        if torch.Tag.nondeterministic_seeded in func.tags:
-            raise NotCompiled(f"{func} draws from a global generator, which runs would share")
-        if func in self._instead:
-            with self:
+        refuse(func, name, args, keywords)
+        with self:
+            if func in self._instead:
                 return self._instead[func](*args, **keywords)
+            parts = func.decompose(*args, **keywords)  # of what autograd has not taken apart before
+        if parts is not NotImplemented:
+            return parts
         result = func(*args, **keywords)
         self._take(func, name, list(args), keywords, result)
         return result
 
     def _take(self, func: Any, name: str, args: Any, keywords: Any, result: Any) -> None:
-        writes = bool(func._schema.is_mutable)
+        turns = torch.Tag.inplace_view in func.tags  # shape and strides, and no number
+        writes = func._schema.is_mutable and not turns
         if writes and (not name.endswith("_") or result is not args[0]):
             raise NotCompiled(f"{func} writes into one of several arguments")
         arguments, words = self._resolved(args), self._resolved(keywords)
         several = isinstance(result, list | tuple)
         outputs = [
-            None if not isinstance(tensor, Tensor) else self._known(tensor) or self._new(tensor)
+            self._output(tensor, turns) if isinstance(tensor, Tensor) else None
             for tensor in (result if several else [result])
         ]
-        if writes:
+        if writes or turns:
             name = name[:-1]
-        self.graph.nodes.append(Node(func, name, arguments, words, outputs, several, writes))
+        shows = any(r.alias_info is not None for r in func._schema.returns) and not writes
+        node = Node(func, name, arguments, words, outputs, several, writes, shows)
+        self.graph.nodes.append(node)
+
+    def _output(self, tensor: Tensor, is_new: bool) -> Tracked:
+        found = None if is_new else self._known(tensor)
+        return self._new(tensor) if found is None else found
 
     def tracked(self, tensor: Tensor) -> Tracked:
         """Return what stands for a tensor; one that no operation gave is a constant."""
         found = self._known(tensor)
         if found is None:
             found = self._new(tensor)
-            self.graph.constants[found] = tensor.detach()
+            self.graph.constants[found] = tensor.detach().clone()
         return found
 
     def _resolved(self, tree: Any) -> Any:
@@ -184,6 +199,20 @@ def _place(tensor: Tensor) -> Any:
         return None
     geometry = (tensor.shape, tensor.stride(), tensor.storage_offset(), tensor.dtype)
     return tensor.untyped_storage().data_ptr(), geometry
+
+
+def _written(nodes: Sequence[Node]) -> set[Tracked]:
+    """Return the tensors that share memory with one that is written into."""
+    owner: dict[Tracked, Tracked] = {}
+    roots = set()
+    for node in nodes:
+        first = node.arguments[0] if node.arguments else None
+        if isinstance(first, Tracked) and (node.shows or node.writes):
+            root = owner.setdefault(first, first)
+            owner |= {o: root for o in node.outputs if o is not None}
+            if node.writes:
+                roots.add(root)
+    return {tracked for tracked, root in owner.items() if root in roots}
 
 
 def _drop_unused(graph: Graph) -> None:

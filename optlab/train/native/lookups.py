@@ -9,22 +9,28 @@ from optlab.train.native.values import Formula, Ref, Value
 
 
 @lowers("gather")
-def gather(lowering: Lowering, node: Node, table: Any, dim: int, index: Any, **_: Any) -> Value:
+def gather(
+    lowering: Lowering, node: Node, table: Any, dim: int, index: Any, **_: Any
+) -> Value | None:
     """Lower a lookup along an axis, the other axes going along."""
     source = lowering.ref(table)
     shape = node.output.shape
+    if not shape or not source.shape:
+        return None
     axis = dim % len(shape)
     strides = tuple(0 if a == axis else s for a, s in enumerate(source.strides))
     along = Ref(source.storage, shape, strides, source.offset)
-    step = source.strides[axis]
-    value = Formula("", [index], "int64_t", shape, source.dtype, table=along, step=step)
+    size, step = source.shape[axis], source.strides[axis]
+    value = Formula("", [index], "", shape, source.dtype, table=along, length=size, step=step)
     return lowering.ref(value)
 
 
 @lowers("index_select")
-def index_select(lowering: Lowering, node: Node, table: Any, dim: int, index: Any) -> Value:
+def index_select(lowering: Lowering, node: Node, table: Any, dim: int, index: Any) -> Value | None:
     """Lower a choice of rows of an axis."""
     shape = node.output.shape
+    if not shape:
+        return None
     axis = dim % len(shape)
     return gather(lowering, node, table, axis, _spread(lowering.ref(index), shape, axis))
 
@@ -32,8 +38,10 @@ def index_select(lowering: Lowering, node: Node, table: Any, dim: int, index: An
 @lowers("scatter_add")
 def scatter_add(
     lowering: Lowering, node: Node, base: Any, dim: int, index: Any, source: Any
-) -> Ref:
+) -> Ref | None:
     """Lower a copy of ``base`` to which values are added along an axis, where the index says."""
+    if not base.shape or len(index.shape) != len(base.shape):
+        return None
     to = lowering.room(base.shape, base.dtype)
     lowering.write(to, base)
     at = lowering.ref(index)
@@ -46,15 +54,20 @@ def scatter_add(
     along = Ref(to.storage, shape, strides)
     nest = nests.Nest(shape, [at, value], [along])
     where = f"{nest.address(along)} + {nest.name(at)} * (int64_t){to.strides[axis]}"
-    body = [*nest.body(), f"{to.storage.name}[{where}] += {nest.name(value)};"]
+    inside = f"(uint64_t){nest.name(at)} < {to.shape[axis]}"
+    body = [*nest.body(), f"if ({inside}) {to.storage.name}[{where}] += {nest.name(value)};"]
     lines = nests.block([*nest.constants(), *nests.looped(nest.loops(), body)])
     lowering.emit(lines, [at, value, to])
     return to
 
 
 @lowers("index_add")
-def index_add(lowering: Lowering, node: Node, base: Any, dim: int, index: Any, source: Any) -> Ref:
+def index_add(
+    lowering: Lowering, node: Node, base: Any, dim: int, index: Any, source: Any, **options: Any
+) -> Ref | None:
     """Lower a copy of ``base`` to which rows are added."""
+    if options or not base.shape:
+        return None
     rows = lowering.ref(source)
     axis = dim % len(rows.shape)
     places = _spread(lowering.ref(index), rows.shape, axis)

@@ -6,33 +6,27 @@ done by PyTorch between two stretches of C (`optlab.train.native.values.Call`).
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from optlab.compiler import NotCompiled
-from optlab.train.native import nests
+from optlab.train.native import nests, outputs
 from optlab.train.native.forms import literal
 from optlab.train.native.graph import Graph, Node, Tracked
-from optlab.train.native.values import (
-    C_TYPES,
-    Call,
-    Formula,
-    Part,
-    Ref,
-    Shape,
-    Storage,
-    Value,
-    contiguous,
-    leaves,
-)
+from optlab.train.native.memory import Memory
+from optlab.train.native.values import Call, Formula, Part, Ref, Storage, Value, is_heavy, reads
 
 #: ``(lowering, node, *arguments, **keywords) -> value``, or None for what PyTorch has to do; by the
 #: names of PyTorch's operations.
 HANDLERS: dict[str, Callable[..., Any]] = {}
 
+#: Formulas within formulas, above which one is computed before the next: loops stay readable for
+#: compilers, and walks over them short.
+DEEPEST = 64
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -47,7 +41,7 @@ def lowers(*names: str) -> Callable[[H], H]:
     return register
 
 
-class Lowering:
+class Lowering(Memory):
     """The statements of one graph.
 
     Args:
@@ -59,9 +53,6 @@ class Lowering:
 
     Attributes:
         steps: Stretches of C and calls, in order.
-        storages: All memory that they use.
-        inputs: Where each input lies.
-        held: Tensors that the graph holds, in the order of their arguments.
     """
 
     def __init__(
@@ -71,50 +62,36 @@ class Lowering:
         results: Sequence[int],
         constants: int,
     ) -> None:
+        super().__init__(constants)
         self.steps: list[Part | Call] = [Part()]
-        self.storages: list[Storage] = []
-        self.inputs: list[Ref] = []
-        self.held: list[Tensor] = []
-        self._first_constant = constants
-        self._arguments: dict[int, Storage] = {}
         self._values: dict[Tracked, Any] = {}
-        self._clock = 0
+        self._uses: defaultdict[Tracked, int] = defaultdict(int)  # still to come
+        self._results = set(results)
+        self._split: set[Storage] = set()
+        self._written = graph.written
         for tracked, slot in zip(graph.inputs, slots, strict=True):
-            self._values[tracked] = self._input(tracked, slot)
+            self._values[tracked] = self.input(tracked, slot)
         for tracked, tensor in graph.constants.items():
             self._values[tracked] = self.constant(tensor)
         for node in graph.nodes:
+            self._uses |= {t: t.users for t in node.outputs if t is not None and not node.writes}
             self._take(node)
-        self._store([self._values[tracked] for tracked in graph.outputs], results)
+        outputs.store(self, [self._values[tracked] for tracked in graph.outputs], results)
         for ref in self.inputs:
             if ref.storage.slot is None:
-                ref.storage.born, ref.storage.last = 0, self._clock + 1
+                ref.storage.born, ref.storage.last = 0, self.clock + 1
 
     # ---- what handlers use ----
 
-    def constant(self, tensor: Tensor) -> Ref:
-        """Return where a tensor lies that is the same at every call."""
-        tensor = tensor.detach().contiguous()
-        slot = self._first_constant + len(self.held)
-        self.held.append(tensor)
-        storage = self._storage(tensor.dtype, max(tensor.numel(), 1), slot)
-        return Ref(storage, tuple(tensor.shape), contiguous(tensor.shape))
-
-    def room(self, shape: Sequence[int], dtype: torch.dtype) -> Ref:
-        """Return a new place to write to."""
-        shape = tuple(shape)
-        storage = self._storage(dtype, max(math.prod(shape), 1))
-        return Ref(storage, shape, contiguous(shape))
-
     def emit(self, lines: Sequence[str], used: Sequence[Value]) -> None:
         """Add statements that read or write ``used``."""
-        self._clock += 1
+        self.clock += 1
         if not isinstance(self.steps[-1], Part):
             self.steps.append(Part())
         part = self.steps[-1]
         assert isinstance(part, Part)
         part.lines += lines
-        part.storages |= dict.fromkeys(self._touch(used))
+        part.storages |= dict.fromkeys(self.touch(used))
 
     def write(self, to: Ref, value: Value) -> None:
         """Compute a value, element by element, into a place of its shape."""
@@ -129,6 +106,17 @@ class Lowering:
             self.write(to, value)
             value.kept = to
         return value.kept
+
+    def is_written(self, tracked: Tracked) -> bool:
+        """Return whether something writes into this tensor, or into what shares its memory."""
+        return tracked in self._written
+
+    def in_order(self, ref: Ref) -> Ref:
+        """Return a copy that lies in order; neither may be written into from now on."""
+        copy = self.room(ref.shape, ref.dtype)
+        self.write(copy, ref)
+        self._split |= {ref.storage, copy.storage}
+        return copy
 
     def ready(self, value: Value) -> Value:
         """Return a value for a loop, when others compute with it too and it is dear."""
@@ -156,9 +144,10 @@ class Lowering:
         output = node.output
         size = math.prod(output.shape)
         ready = [self._argument(argument, size) for argument in arguments]
-        kind = nests.local_type(operand)
+        kind = nests.exact_type(operand)
         value = Formula(form, ready, kind, output.shape, output.dtype, heavy, users=output.users)
-        return self.ref(value) if size == 1 and ready else value
+        value.depth = 1 + max((a.depth for a in ready if isinstance(a, Formula)), default=0)
+        return self.ref(value) if (size == 1 and ready) or value.depth > DEEPEST else value
 
     def _argument(self, argument: Any, size: int) -> Any:
         if isinstance(argument, int | float):
@@ -180,8 +169,10 @@ class Lowering:
         result = None if handler is None else handler(self, node, *args, **keywords)
         if node.writes:
             if result is None:
-                raise NotCompiled(f"{node.target} writes where nothing compiled knows how to")
-            self._overwrite(self.ref(args[0]), result)
+                result = self._call(_without_writing(node), args, keywords)
+            to = self.ref(args[0])
+            self._refuse_to_write(node, to.storage)
+            self._overwrite(to, result)
             return
         if result is None:
             result = self._call(node, args, keywords)
@@ -190,22 +181,32 @@ class Lowering:
 
     def _resolved(self, argument: Any) -> Any:
         if isinstance(argument, Tracked):
+            self._uses[argument] -= 1
             return self._values[argument]
         if isinstance(argument, list):
             return [self._resolved(a) for a in argument]
         return argument
 
+    def _refuse_to_write(self, node: Node, storage: Storage) -> None:
+        is_foreign = storage.slot is not None and storage.slot not in self._results
+        if is_foreign or storage in self._split:
+            what = "a tensor that is not its own" if is_foreign else "one of two copies of a tensor"
+            raise NotCompiled(f"{node.target} writes into {what}")
+
     def _overwrite(self, to: Ref, value: Value) -> None:
         """Write into a tensor; what is still to be computed from its old numbers is computed."""
-        for other in self._values.values():
-            for each in other if isinstance(other, list) else [other]:
-                if isinstance(each, Formula) and _reads(each, to.storage):
-                    self.ref(each)
+        for tracked, other in self._values.items():
+            is_awaited = self._uses[tracked] > 0
+            if is_awaited and isinstance(other, Formula) and reads(other, to.storage):
+                self.ref(other)
         own = Ref(to.storage, value.shape, to.over(value.shape), to.offset)
-        self.write(own, value if _is_in_step(value, own, {to.storage}) else self.ref(value))
+        in_step = outputs.is_in_step(value, own, {to.storage: own})
+        self.write(own, value if in_step else self.ref(outputs.copied(value)))
 
     def _call(self, node: Node, args: list[Any], keywords: dict[str, Any]) -> Any:
         """Leave an operation to PyTorch."""
+        if node.shows:
+            raise NotCompiled(f"{node.target} shows memory in a way that is not known")
         used: list[Ref] = []
 
         def placed(value: Value) -> Ref:
@@ -213,99 +214,19 @@ class Lowering:
             return used[-1]
 
         args, keywords = _mapped(args, placed), _mapped(keywords, placed)
-        self._clock += 1
+        self.clock += 1
         results = [None if t is None else self.room(t.shape, t.dtype) for t in node.outputs]
         self.steps.append(Call(node.target, args, keywords, results))
-        self._touch([*used, *(r for r in results if r is not None)])
+        self.touch([*used, *(r for r in results if r is not None)])
         return results if node.several else results[0]
 
-    # ---- memory ----
 
-    def _input(self, tracked: Tracked, slot: int | None) -> Ref:
-        storage = self._storage(tracked.dtype, max(math.prod(tracked.shape), 1), slot)
-        ref = Ref(storage, tracked.shape, contiguous(tracked.shape))
-        self.inputs.append(ref)
-        return ref
-
-    def _storage(self, dtype: torch.dtype, size: int, slot: int | None = None) -> Storage:
-        if dtype not in C_TYPES:
-            raise NotImplementedError(f"compiled programs know no tensors of {dtype}")
-        if slot is not None and slot in self._arguments:
-            return self._arguments[slot]
-        storage = Storage(f"b{len(self.storages)}", dtype, size, slot, self._clock, self._clock)
-        self.storages.append(storage)
-        if slot is not None:
-            self._arguments[slot] = storage
-        return storage
-
-    def _touch(self, used: Sequence[Any]) -> list[Storage]:
-        storages = [ref.storage for ref, _ in leaves(used)]
-        for storage in storages:
-            storage.last = self._clock
-        return storages
-
-    # ---- results ----
-
-    def _store(self, values: Sequence[Any], results: Sequence[int]) -> None:
-        """Write the outputs: those of many elements first, in as few loops as there are shapes."""
-        final: dict[Shape, list[tuple[Ref, Value]]] = {}
-        places = [self._place(value, slot) for value, slot in zip(values, results, strict=True)]
-        taken = {place.storage for place in places}
-        for value, place in zip(values, places, strict=True):
-            # A place may be an input that others still read.
-            own = value if _is_in_step(value, place, taken) else self.ref(_copied(value))
-            if not (isinstance(own, Ref) and self._bound(own, place)):
-                final.setdefault(own.shape, []).append((place, own))
-        for shape in sorted(final, key=lambda shape: -math.prod(shape)):
-            stores = final[shape]
-            used = [value for _, value in stores] + [place for place, _ in stores]
-            self.emit(nests.elementwise(shape, stores), used)
-
-    def _place(self, value: Value, slot: int) -> Ref:
-        storage = self._storage(value.dtype, max(math.prod(value.shape), 1), slot)
-        return Ref(storage, value.shape, contiguous(value.shape))
-
-    def _bound(self, value: Ref, place: Ref) -> bool:
-        """Let a result be computed right where it belongs, if nothing else lies there."""
-        inputs = {ref.storage for ref in self.inputs}
-        is_fresh = value.storage.slot is None and value.storage not in inputs
-        if not (is_fresh and place.storage not in inputs and value.is_whole):
-            return False
-        value.storage.slot = place.storage.slot
-        self.storages.remove(place.storage)
-        return True
-
-
-def is_heavy(value: Value | str) -> bool:
-    """Return whether a value costs much more than a multiplication for each element."""
-    if not isinstance(value, Formula) or value.kept is not None:
-        return False
-    return value.heavy or any(is_heavy(argument) for argument in value.arguments)
-
-
-def _reads(value: Formula, storage: Storage) -> bool:
-    return any(ref.storage is storage for ref, _ in leaves([value])) and value.kept is None
-
-
-def _is_in_step(value: Value, place: Ref, taken: set[Storage]) -> bool:
-    """Return whether all that a value reads of the places, it reads in the order of its elements.
-
-    Then it may be written in the same loop as they are.
-    """
-    if isinstance(value, Ref):
-        return value.storage not in taken or value.storage is place.storage
-    for ref, shape in leaves([value]):
-        is_early = math.prod(ref.shape) == 1 < math.prod(place.shape)  # read before the loop
-        is_alike = ref.is_whole and shape == place.shape == ref.shape
-        if ref.storage in taken and not (is_early or is_alike):
-            return False
-    return True
-
-
-def _copied(value: Value) -> Formula:
-    if isinstance(value, Formula):
-        return value
-    return Formula("{0}", [value], nests.local_type(value.dtype), value.shape, value.dtype)
+def _without_writing(node: Node) -> Node:
+    """Return an operation that gives what another one writes."""
+    packet, overload = getattr(torch.ops.aten, node.name, None), node.target._overloadname
+    if node.target.namespace != "aten" or overload not in getattr(packet, "overloads", list)():
+        raise NotCompiled(f"{node.target} writes where nothing compiled knows how to")
+    return replace(node, target=getattr(packet, overload), writes=False)
 
 
 def _mapped(tree: Any, function: Callable[[Any], Any]) -> Any:

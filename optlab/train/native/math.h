@@ -95,7 +95,7 @@ INLINE float log1p_float(float x) {
     float u = 1.0f + x;
     float lost = (u - 1.0f) - x;
     float y = log_float(u) - lost / u;
-    y = u == INFINITY ? u : y;
+    y = u == INFINITY || u == 0.0f ? log_float(u) : y;
     return u == 1.0f ? x : y;
 }
 

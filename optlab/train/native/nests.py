@@ -1,24 +1,11 @@
-"""Loops in C: formulas over the elements of a tensor, and reductions of them."""
+"""Loops in C over the elements of tensors, and the formulas inside them."""
 
-import math
 from collections.abc import Sequence
 
 import torch
 
+from optlab.compiler import NotCompiled
 from optlab.train.native.values import C_TYPES, Formula, Ref, Shape, Value
-
-#: Elements of a sum from which it is taken in double.
-LONG_SUM = 4096
-
-#: What a reduction starts from, and how it takes in the next value.
-REDUCTIONS = {
-    "sum": ("0", "{acc} + {v}", "+"),
-    "prod": ("1", "{acc} * {v}", "*"),
-    "amax": ("-INFINITY", "{v} > {acc} || {v} != {v} ? {v} : {acc}", None),
-    "amin": ("INFINITY", "{v} < {acc} || {v} != {v} ? {v} : {acc}", None),
-    "any": ("0", "{acc} || {v}", None),
-    "all": ("1", "{acc} && {v}", None),
-}
 
 
 class Nest:
@@ -111,18 +98,29 @@ class Nest:
     def _statement(self, formula: Formula) -> str:
         kind = local_type(formula.dtype)
         if formula.table is not None:
-            along = f"{self.name(formula.arguments[0])} * (int64_t){formula.step}"
-            text = f"{formula.table.storage.name}[{self.address(formula.table)} + {along}]"
+            at = self.name(formula.arguments[0])
+            where = f"{self.address(formula.table)} + {at} * (int64_t){formula.step}"
+            # Nothing is read outside of the table: a run with such data diverges.
+            outside = "NAN" if formula.dtype.is_floating_point else "0"
+            found = f"{formula.table.storage.name}[{where}]"
+            text = f"(uint64_t){at} < {formula.length} ? {found} : {outside}"
         else:
             operands = [f"(({formula.operand}){self.name(a)})" for a in formula.arguments]
             suffix = "f" if formula.operand == "float" else ""
             text = formula.form.format(*operands, f=suffix, type=formula.operand)
-        return f"const {kind} {self.name(formula)} = ({kind})({text});"
+        return f"const {kind} {self.name(formula)} = ({exact_type(formula.dtype)})({text});"
 
 
 def local_type(dtype: torch.dtype) -> str:
-    """Return the C type in which a value is computed."""
-    return "int32_t" if dtype in (torch.bool, torch.uint8) else C_TYPES[dtype]
+    """Return the C type of a variable that holds a value."""
+    return "int32_t" if dtype in (torch.bool, torch.uint8) else exact_type(dtype)
+
+
+def exact_type(dtype: torch.dtype) -> str:
+    """Return the C type that a conversion to ``dtype`` goes through."""
+    if dtype not in C_TYPES:
+        raise NotCompiled(f"compiled programs know no tensors of {dtype}")
+    return "_Bool" if dtype == torch.bool else C_TYPES[dtype]
 
 
 def merged(
@@ -156,86 +154,6 @@ def elementwise(shape: Shape, stores: Sequence[tuple[Ref, Value]]) -> list[str]:
     ]
     inside = [*nest.body(), *writes]
     return block([*nest.constants(), *looped(nest.loops(), inside, vector=True)])
-
-
-class Reduction:
-    """A nest in which some axes end in one number.
-
-    Args:
-        value: What is reduced.
-        axes: Which of its axes.
-        to: Where the result goes: a whole storage with the axes that are left.
-    """
-
-    def __init__(self, value: Value, axes: Sequence[int], to: Ref) -> None:
-        shape = value.shape
-        groups = [int(axis in axes) for axis in range(len(shape))]
-        kept = iter(to.strides)
-        shown = Ref(to.storage, shape, tuple(0 if g else next(kept) for g in groups))
-        self.nest = Nest(shape, [value], [shown], groups)
-        self.loops = [
-            (name, length, bool(groups[members[0]]))
-            for name, (length, members) in zip(self.nest.names(), self.nest.axes, strict=True)
-        ]
-        self.value = self.nest.name(value)
-        self.target = f"{to.storage.name}[{self.nest.address(shown)}]"
-
-    def of(self, reduced: bool) -> list[tuple[str, int]]:
-        """Return the loops that are reduced, or those that are kept."""
-        return [(name, length) for name, length, flag in self.loops if flag is reduced]
-
-    def outside(self, lines: Sequence[str]) -> list[str]:
-        """Return statements inside the loops that are kept."""
-        return block([*self.nest.constants(), *looped(self.of(False), lines)])
-
-
-def reduction(kind: str, value: Value, axes: Sequence[int], to: Ref) -> list[str]:
-    """Return the statements that reduce ``axes`` of a value; see `Reduction`.
-
-    Args:
-        kind: A name in `REDUCTIONS`.
-        value: What is reduced.
-        axes: Which of its axes.
-        to: Where the result goes.
-    """
-    own = Reduction(value, axes, to)
-    start, combine, operator = REDUCTIONS[kind]
-    if own.loops and not own.loops[-1][2]:
-        return _into_memory(own, start, combine)
-    count = math.prod(value.shape[axis] for axis in axes)
-    kind_of_sum = local_type(value.dtype)
-    if kind_of_sum == "float" and kind == "sum" and count >= LONG_SUM:
-        kind_of_sum = "double"
-    take = combine.format(acc="acc", v=own.value)
-    pragma = f"#pragma omp simd reduction({operator}:acc)" if operator else ""
-    inner = looped(own.of(True), [*own.nest.body(), f"acc = {take};"], pragma=pragma)
-    return own.outside([f"{kind_of_sum} acc = {start};", *inner, f"{own.target} = acc;"])
-
-
-def _into_memory(own: Reduction, start: str, combine: str) -> list[str]:
-    """Reduce outer axes row by row: the innermost loop runs along the result."""
-    flags = [flag for _, _, flag in own.loops]
-    first = flags.index(True) if True in flags else 0
-    last = len(flags) - flags[::-1].index(True) if True in flags else 0
-    pairs = [(name, length) for name, length, _ in own.loops]
-    kept = [pair for pair, flag in zip(pairs[first:], flags[first:], strict=True) if not flag]
-    between = [p for p, flag in zip(pairs[first:last], flags[first:last], strict=True) if not flag]
-    clear = looped(kept, [f"{own.target} = {start};"], vector=True)
-    take = combine.format(acc=own.target, v=own.value)
-    rows = looped(pairs[last:], [*own.nest.body(), f"{own.target} = {take};"], vector=True)
-    sums = looped([*between, *own.of(True)], rows)
-    return block([*own.nest.constants(), *looped(pairs[:first], [*clear, *sums])])
-
-
-def position_of_largest(value: Value, axis: int, to: Ref) -> list[str]:
-    """Return the statements that find the first largest element (or NaN) along an axis."""
-    own = Reduction(value, [axis], to)
-    inner, v = own.of(True), own.value
-    index = inner[0][0] if inner else "0"
-    better = f"{v} > best || ({v} != {v} && best == best) || {index} == 0"
-    take = [*own.nest.body(), f"if ({better}) {{ best = {v}; at = {index}; }}"]
-    start = [f"{local_type(value.dtype)} best = 0;", "int64_t at = 0;"]
-    return own.outside([*start, *looped(inner, take), f"{own.target} = at;"])
 
 
 def looped(

@@ -13,6 +13,7 @@ from optlab.optim.regularizers import Regularizer
 from optlab.optim.rule import Hyper, Rule, with_fields
 from optlab.train.functional import FunctionalRun
 from optlab.train.native.function import Function, compiled
+from optlab.train.native.modules import called, replacement
 from optlab.train.objective import Objective
 from optlab.train.step import decayed, regularized
 
@@ -64,23 +65,30 @@ class Model:
 
     def _gradient(self, x: Tensor, y: Tensor, in_room: bool) -> Function:
         template = copy.deepcopy(self.module).train()
-        params = [name for name, _ in template.named_parameters()]
+        learns = {name: p.requires_grad for name, p in template.named_parameters()}
         buffers = [name for name, _ in template.named_buffers()]
 
         def function(*tensors: Tensor) -> list[Tensor]:
             *state, x, y = tensors
-            own = {n: p.detach().requires_grad_() for n, p in zip(params, state, strict=False)}
-            rest = {n: b.clone() for n, b in zip(buffers, state[len(params) :], strict=True)}
+            own = {
+                name: p.detach().requires_grad_(flag)
+                for (name, flag), p in zip(learns.items(), state, strict=False)
+            }
+            wanted = [p for p in own.values() if p.requires_grad]
+            kept = {n: b.clone() for n, b in zip(buffers, state[len(own) :], strict=True)}
+            used = own | kept
             # Not `torch.func.grad`, which imports PyTorch's compiler: a second.
             with torch.enable_grad():
-                output = torch.func.functional_call(template, (own, rest), (x,))
+                output = called(template, used, x, buffers)
                 loss = self.objective.loss(output, y)
-                grads = torch.autograd.grad(loss, list(own.values()), materialize_grads=True)
+                found = iter(torch.autograd.grad(loss, wanted, materialize_grads=True))
+            grads = [next(found) if p.requires_grad else torch.zeros_like(p) for p in own.values()]
             values = self.objective.values(loss.detach(), output.detach(), y)
-            return [*rest.values(), *grads, *(v.to(torch.float64) for v in values)]
+            after = [replacement(name, used[name], kept[name]) for name in buffers]
+            return [*after, *grads, *(v.to(torch.float64) for v in values)]
 
         inputs = [*self._tensors, x, y]
-        p, b = len(params), len(buffers)
+        p, b = len(learns), len(buffers)
         given = p + b + (0 if in_room else 2)
         slots = [*range(p + b), *([None, None] if in_room else [p + b, p + b + 1])]
         results = [*range(p, p + b), *range(given, given + p + len(self.objective.names))]
@@ -93,8 +101,7 @@ class Model:
 
         def function(*tensors: Tensor) -> list[Tensor]:
             *state, x, y = tensors
-            own = dict(zip(names, state, strict=True))
-            output = torch.func.functional_call(template, (own,), (x,))
+            output = called(template, dict(zip(names, state, strict=True)), x)
             values = self.objective.values(self.objective.loss(output, y), output, y)
             return [v.to(torch.float64) for v in values]
 

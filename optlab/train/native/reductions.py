@@ -6,11 +6,14 @@ from typing import Any
 
 import torch
 
-from optlab.train.native import nests
+from optlab.train.native import folds, nests
 from optlab.train.native.forms import literal
 from optlab.train.native.graph import Node, Tracked
 from optlab.train.native.lower import Lowering, lowers
 from optlab.train.native.values import C_TYPES, Formula, Ref, Value, contiguous
+
+#: Elements of a sum from which it is taken in double.
+LONG_SUM = 4096
 
 
 @lowers("sum", "mean", "amax", "amin", "prod", "any", "all")
@@ -41,7 +44,7 @@ def norm(
         return None
     made = node.output
     x = lowering.ready(_converted(x, made.dtype))
-    square = Formula("{0} * {0}", [x], nests.local_type(made.dtype), x.shape, made.dtype)
+    square = Formula("{0} * {0}", [x], nests.exact_type(made.dtype), x.shape, made.dtype)
     total = _reduced(lowering, "sum", square, _axes(dims, x.shape), made)
     _change(lowering, total, "sqrtf({0})" if made.dtype == torch.float32 else "sqrt({0})")
     return total
@@ -56,7 +59,7 @@ def argmax(
         return None
     value, axis = lowering.ready(x), dim % len(x.shape)
     to = lowering.room([s for a, s in enumerate(x.shape) if a != axis], torch.int64)
-    lowering.emit(nests.position_of_largest(value, axis, to), [value, to])
+    lowering.emit(folds.position_of_largest(value, axis, to), [value, to])
     shape = node.output.shape
     return Ref(to.storage, shape, contiguous(shape))
 
@@ -90,16 +93,20 @@ def bmm(lowering: Lowering, node: Node, a: Any, b: Any) -> Ref | None:
 def _reduced(
     lowering: Lowering, kind: str, value: Value, axes: Sequence[int], made: Tracked
 ) -> Ref:
-    value = lowering.ready(value)
+    count = math.prod(value.shape[axis] for axis in axes)
+    is_long = kind == "sum" and made.dtype == torch.float32 and count >= LONG_SUM
+    dtype = torch.float64 if is_long else made.dtype
+    value = _converted(lowering.ready(value), dtype)
     kept = [size for axis, size in enumerate(value.shape) if axis not in axes]
-    to = lowering.room(kept, made.dtype)
-    lowering.emit(nests.reduction(kind, value, axes, to), [value, to])
-    return Ref(to.storage, made.shape, contiguous(made.shape))
+    to = lowering.room(kept, dtype)
+    lowering.emit(folds.reduction(kind, value, axes, to), [value, to])
+    shown = Ref(to.storage, made.shape, contiguous(made.shape))
+    return lowering.ref(_converted(shown, made.dtype))
 
 
 def _change(lowering: Lowering, ref: Ref, form: str) -> None:
     """Compute a tensor anew from itself, in its place."""
-    kind = nests.local_type(ref.dtype)
+    kind = nests.exact_type(ref.dtype)
     lowering.write(ref, Formula(form, [ref], kind, ref.shape, ref.dtype))
 
 
@@ -113,7 +120,7 @@ def _axes(dims: Any, shape: Sequence[int]) -> list[int]:
 def _converted(value: Value, dtype: torch.dtype) -> Value:
     if value.dtype == dtype:
         return value
-    return Formula("{0}", [value], nests.local_type(dtype), value.shape, dtype)
+    return Formula("{0}", [value], nests.exact_type(dtype), value.shape, dtype)
 
 
 def _inner(ref: Ref) -> Ref:

@@ -37,9 +37,17 @@ class CRun(ctypes.Structure):
 
 
 class Arguments:
-    """Tensors that a function is called with, and their addresses for C."""
+    """Tensors that a function is called with, and their addresses for C.
+
+    Raises:
+        NotNative: When one of them does not lie in order in memory.
+    """
 
     def __init__(self, function: Function, tensors: list[Tensor]) -> None:
+        for tensor in tensors:
+            if not tensor.is_contiguous():
+                form = f"shape {tuple(tensor.shape)} has strides {tensor.stride()}"
+                raise NotNative(f"a tensor of {form}; make it contiguous()")
         self.function, self._tensors = function, tensors
         addresses = [tensor.data_ptr() for tensor in (*tensors, *function.held)]
         self.addresses = (ctypes.c_void_p * max(len(addresses), 1))(*addresses)
@@ -74,6 +82,7 @@ class NativeRun:
     def __init__(
         self, member: FunctionalRun, model: Model, regularizer: Regularizer, train: Split
     ) -> None:
+        train = Split(train.x.contiguous(), train.y.contiguous())
         self.member, self._model, self.train = member, model, train
         self.values = torch.zeros(len(member.objective.names), dtype=torch.float64)
         self.c = CRun(
@@ -90,7 +99,7 @@ class NativeRun:
         if update is not None:
             self._take(update, regularizer)
         self._gradients: dict[tuple[int, bool], Arguments] = {}
-        self._evaluations: dict[tuple[int, int], tuple[Arguments, Tensor]] = {}
+        self._evaluations: dict[Any, tuple[Arguments, Tensor]] = {}
         self._chosen: tuple[int, bool] | None = None
         self._gradient: Arguments
 
@@ -156,9 +165,8 @@ class NativeRun:
             function = self._model.gradient(train.x[:batch], train.y[:batch], gathered)
         except NoCompiler:
             raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise NotNative(f"the model cannot be recorded: {reason}") from error
+        except NotCompiled as reason:
+            raise NotNative(f"the model cannot be recorded: {reason}") from reason
         grads = [p.grad for p in module.parameters() if p.grad is not None]
         where = [] if gathered else [train.x, train.y]
         return Arguments(function, [*_state_of(module), *where, *grads, *self.values.unbind()])
@@ -200,17 +208,17 @@ class NativeRun:
         Raises:
             NotNative: When the model cannot be recorded.
         """
-        key = (x.data_ptr(), len(x))
+        key = tuple((part.data_ptr(), part.shape, part.stride()) for part in (x, y))
         if key not in self._evaluations:
             try:
                 function = self._model.evaluation(x, y)
             except NoCompiler:
                 raise
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                raise NotNative(f"the model cannot be recorded: {reason}") from error
+            except NotCompiled as reason:
+                raise NotNative(f"the model cannot be recorded: {reason}") from reason
             values = torch.zeros_like(self.values)
-            given = [*_state_of(self.member.module), x, y, *values.unbind()]
+            rows = [x.contiguous(), y.contiguous()]
+            given = [*_state_of(self.member.module), *rows, *values.unbind()]
             self._evaluations[key] = Arguments(function, given), values
         return self._evaluations[key]
 
@@ -234,6 +242,6 @@ def _update_or_none(member: FunctionalRun, regularizer: Any, num_rows: int) -> U
         update = update_of(member, regularizer, num_rows)
     except NoCompiler:
         raise
-    except Exception:  # whatever a rule asks of tensors without values
+    except NotCompiled:  # whatever a rule asks of tensors
         return None
     return update if update.function.is_whole else None

@@ -87,8 +87,10 @@ class Formula:
         operand: C type that the arguments are converted to.
         shape, dtype: Of the result.
         heavy: Whether it costs much more than a multiplication.
-        table: For a lookup, where to look: the tensor without the axis that is looked along, whose
-            stride is ``step``; the one argument is the position.
+        table: For a lookup, where to look: the tensor without the axis that is looked along, of
+            ``length`` places in steps of ``step``; the one argument is the place.
+        users: Operations that take it.
+        depth: Of the formulas that it is made of, itself included.
         kept: Where it lies once it had to be stored.
     """
 
@@ -99,8 +101,10 @@ class Formula:
     dtype: torch.dtype
     heavy: bool = False
     table: Ref | None = None
+    length: int = 0
     step: int = 0
     users: int = 1
+    depth: int = 1
     kept: Ref | None = None
 
 
@@ -120,8 +124,8 @@ def contiguous(shape: Sequence[int]) -> Shape:
 def broadcast_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape:
     """Return the strides of a tensor broadcast over ``wanted``."""
     lead = len(wanted) - len(shape)
-    own = zip(shape, strides, wanted[lead:], strict=True)
-    return (0,) * lead + tuple(0 if size == 1 and want != 1 else step for size, step, want in own)
+    own = zip(shape, strides, strict=True)
+    return (0,) * lead + tuple(0 if size == 1 else step for size, step in own)
 
 
 def leaves(values: Sequence[Any]) -> Iterator[tuple[Ref, Shape]]:
@@ -145,6 +149,25 @@ def leaves(values: Sequence[Any]) -> Iterator[tuple[Ref, Shape]]:
                 if isinstance(argument, Ref | Formula):
                     shapes[id(argument)] = argument.shape
                     waiting.append(argument)
+
+
+def is_heavy(value: Value | str) -> bool:
+    """Return whether a value costs much more than a multiplication for each element."""
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Formula) and value.kept is None and id(value) not in seen:
+            if value.heavy:
+                return True
+            seen.add(id(value))
+            waiting += value.arguments
+    return False
+
+
+def reads(value: Formula, storage: Storage) -> bool:
+    """Return whether a formula that lies nowhere yet is computed from what lies in a storage."""
+    return any(ref.storage is storage for ref, _ in leaves([value])) and value.kept is None
 
 
 @dataclass

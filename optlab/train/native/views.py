@@ -14,20 +14,31 @@ from optlab.train.native.values import Formula, Ref
 @lowers(
     *("t", "transpose", "permute", "view", "_unsafe_view", "unsqueeze", "squeeze", "expand"),
     *("slice", "select", "split", "split_with_sizes", "unbind", "diagonal", "as_strided", "unfold"),
-    *("alias", "detach", "lift_fresh"),
+    *("alias", "detach"),
 )
 def view(lowering: Lowering, node: Node, value: Any, *rest: Any, **keywords: Any) -> Any:
     """Lower a view: no statement, other strides."""
+    if node.name == "as_strided" or any(o.dtype != value.dtype for o in node.outputs if o):
+        return None  # they show the memory itself, which PyTorch may have arranged differently
     is_constant = isinstance(value, Formula) and not value.arguments and value.kept is None
-    if is_constant and not node.several:
+    if is_constant and not node.several and not lowering.is_written(node.output):
         return Formula(value.form, [], value.operand, node.output.shape, value.dtype)
     ref = lowering.ref(value)
     try:
         return viewed(node.target, ref, *rest, **keywords)
-    except RuntimeError:  # no such view of these strides: lay it in order first
-        copy = lowering.room(ref.shape, ref.dtype)
-        lowering.write(copy, ref)
-        return viewed(node.target, copy, *rest, **keywords)
+    except RuntimeError:  # no such view of these strides
+        return viewed(node.target, lowering.in_order(ref), *rest, **keywords)
+
+
+@lowers("lift_fresh")
+def lift_fresh(lowering: Lowering, node: Node, value: Any) -> Ref:
+    """Lower a tensor made of numbers, which is new at every call."""
+    ref = lowering.ref(value)
+    if not lowering.is_written(node.output):
+        return ref
+    copy = lowering.room(ref.shape, ref.dtype)
+    lowering.write(copy, ref)
+    return copy
 
 
 def viewed(function: Any, ref: Ref, *rest: Any, **keywords: Any) -> Any:

@@ -196,10 +196,12 @@ def test_reductions(name, shape):
     check(lambda x: [REDUCTIONS[name](x)], normal(*shape))
 
 
-def test_a_long_sum_keeps_its_digits():
-    x = torch.full((300_000,), 0.1)
-    (total,), _ = run(lambda x: [x.sum()], x)
-    assert total.item() == pytest.approx(x.double().sum().item(), rel=1e-6)
+@pytest.mark.parametrize("shape", [(300_000,), (300_000, 3)])
+def test_a_long_sum_keeps_its_digits(shape):
+    x = torch.full(shape, 0.1)
+    (total, mean), _ = run(lambda x: [x.sum(0), x.mean(0)], x)
+    torch.testing.assert_close(total.double(), x.double().sum(0), rtol=1e-6, atol=0)
+    torch.testing.assert_close(mean.double(), x.double().mean(0), rtol=1e-6, atol=0)
 
 
 def test_the_first_of_equal_numbers_and_nan_are_the_largest():
