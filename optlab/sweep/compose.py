@@ -25,6 +25,7 @@ from optlab.sweep.bad_jobs import refuse_jobs
 from optlab.sweep.combining import combined, is_separable
 from optlab.sweep.explain import explain
 from optlab.sweep.naming import folder_name
+from optlab.sweep.override_values import plain_of, put_value, set_value
 from optlab.sweep.planned import PlannedRun, chosen_sections, of_the_run
 
 #: How ``folders.yaml`` says where jobs go; what refers to something else is left to Hydra.
@@ -81,11 +82,13 @@ class _Base(NamedTuple):
         is_open: Whether jobs are made from it by putting values in: nothing in it, nor the
             folder's name, refers to Hydra's part, which differs from job to job.
         folder: What it says of the sweep's folder.
+        plain: The configuration as dictionaries, where nothing in it refers to anything else.
     """
 
     config: DictConfig
     is_open: bool
     folder: str
+    plain: dict[str, Any] | None = None
 
 
 class Composer:
@@ -128,8 +131,13 @@ class Composer:
         base = self._base(
             tuple(word for word, each in zip(words, read, strict=True) if not each.is_value)
         )
+        values = [each.override for each in read if each.is_value]
+        if base.is_open and base.plain is not None:
+            plain = copy.deepcopy(base.plain)
+            if all(set_value(plain, value) for value in values):
+                return self._made(number, words, plain, folder_name(words, self.constant))
         config = copy.deepcopy(base.config) if base.is_open else None
-        if config is None or not all(_put(config, w.override) for w in read if w.is_value):
+        if config is None or not all(put_value(config, value) for value in values):
             return self._by_hydra(number, words)
         if str(config.sweep.dir) != base.folder:
             return self._by_hydra(number, words)
@@ -157,7 +165,8 @@ class Composer:
     def _base(self, choices: Words) -> _Base:
         """Return what jobs with these choices begin from."""
         if choices not in self._bases:
-            self._bases[choices] = self._put_together(choices) or self._composed(choices)
+            made = self._put_together(choices) or self._composed(choices)
+            self._bases[choices] = made._replace(plain=plain_of(made.config))
         return self._bases[choices]
 
     def _put_together(self, choices: Words) -> _Base | None:
@@ -210,9 +219,11 @@ class Composer:
 
     def _planned(self, number: int, words: Words, config: DictConfig, name: str) -> PlannedRun:
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
-        return PlannedRun(
-            number, words, of_the_run(resolved), self.folder / name, chosen_sections(words)
-        )
+        return self._made(number, words, resolved, name)
+
+    def _made(self, number: int, words: Words, config: dict[str, Any], name: str) -> PlannedRun:
+        own = of_the_run(config)
+        return PlannedRun(number, words, own, self.folder / name, chosen_sections(words))
 
     def _refuse_elsewhere(self, config: DictConfig) -> None:
         """Refuse a folder of the sweep that depends on what the sweep varies."""
@@ -222,22 +233,6 @@ class Composer:
                 f"a sweep has one folder, and {folder} would be that of this job and "
                 f"{self.folder} that of the sweep; give sweep.dir=FOLDER"
             )
-
-
-def _put(config: DictConfig, override: Override) -> bool:
-    """Put a value where Hydra would; return False, for Hydra to say why, where it cannot be."""
-    key, value = override.key_or_group, override.value()
-    try:
-        there = OmegaConf.select(config, key, throw_on_missing=False)
-        if OmegaConf.is_dict(there):
-            return False
-        if override.is_add() and there is not None and not isinstance(value, list):
-            return False
-        adds = override.is_add() or override.is_force_add()
-        OmegaConf.update(config, key, value, merge=True, force_add=adds)
-    except OmegaConfBaseException:
-        return False
-    return True
 
 
 def _is_overtaken(words: Sequence[_Word]) -> bool:
