@@ -1,7 +1,6 @@
 """A sweep from its runs to their folders: what is trained, how it ends, and a second start."""
 
 import errno
-import gc
 import math
 from dataclasses import replace
 
@@ -316,9 +315,3 @@ def test_updates_are_counted_once_for_each_program(tmp_path, monkeypatch):
     monkeypatch.setattr("optlab.sweep.execute.parts_of", lambda *given: counted.append(given))
     do(seeds(tmp_path, 2), tmp_path)
     assert not counted  # measuring their memory had told
-
-
-def test_python_looks_for_garbage_as_before_after_an_array(tmp_path):
-    assert gc.get_freeze_count() == 0
-    do(seeds(tmp_path, 2), tmp_path)
-    assert gc.get_freeze_count() == 0

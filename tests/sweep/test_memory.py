@@ -28,7 +28,9 @@ CASES = [
 
 def allocated(function):
     """Return the most bytes that the allocator had given out at once."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with profile(
+        acc_events=True, activities=[ProfilerActivity.CPU], profile_memory=True
+    ) as profiler:
         kept = function()
     events = [e for e in profiler.profiler.kineto_results.events() if e.name() == "[memory]"]
     now = most = 0

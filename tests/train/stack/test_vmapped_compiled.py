@@ -13,6 +13,7 @@ from optlab import registry
 from optlab.nn import BatchNorm1d, ReLU, Tanh
 from optlab.optim import NAG, SGD, Adam, Momentum
 from optlab.train.stack.vmapped import Vmapped
+from optlab.train.stack.vmapped.backend import is_old
 from tests.train.stack.vmapped_runs import (
     EVERYTHING,
     again,
@@ -72,6 +73,14 @@ def test_every_optimizer_and_activation_among_others_and_beside_one_that_is_nan(
             assert same(mine, bits(second, place, others[place], other_means[place])), n
 
 
+def test_a_version_that_compiles_mixed_networks_wrongly_runs_them_eagerly(monkeypatch):
+    monkeypatch.setattr(torch, "__version__", "2.11.0+cu130")
+    mixed = Vmapped([part(0, activation=ReLU), part(1, activation=Tanh)], True)
+    assert mixed.execution == "eager: PyTorch 2.11.0+cu130 compiles mixed networks wrongly"
+    assert Vmapped([part(0), part(1)], True).execution == "compiled"
+
+
+@pytest.mark.skipif(is_old(), reason="this PyTorch compiles mixed networks wrongly")
 def test_a_run_of_a_stack_is_the_run_alone():
     """Batch norm, dropout, mixed optimizers and activations: eager to rounding, alone bitwise."""
     kinds = [(Adam, ReLU), (NAG, Tanh), (Adam, Tanh)]

@@ -22,6 +22,15 @@ from optlab.train.stack.vmapped.sorting import blocks_of
 from optlab.train.step import Tensors
 
 
+def is_old() -> bool:
+    """Return whether PyTorch compiles stacks of different networks to wrong results.
+
+    2.11 does, where a batch is shared out among several `torch.vmap`; 2.15 does not.
+    """
+    version = tuple(int(part) for part in torch.__version__.split(".")[:2])
+    return version < (2, 15)
+
+
 class Vmapped:
     """`torch.vmap` over runs of one pure step. See `optlab.train.stack.Backend` for the contract.
 
@@ -40,9 +49,12 @@ class Vmapped:
 
     def __init__(self, parts: Sequence[Parts], is_compiled: bool) -> None:
         self.members = [StackedRun(part) for part in parts]
-        self.execution = "compiled" if is_compiled else "eager: torch.vmap over runs"
-        self._train, self._is_compiled = parts[0].data.train, is_compiled
         self._blocks = blocks_of(parts)
+        self.execution = "compiled" if is_compiled else "eager: torch.vmap over runs"
+        if is_compiled and is_old() and any(len(block.functions) > 1 for block in self._blocks):
+            is_compiled = False
+            self.execution = f"eager: PyTorch {torch.__version__} compiles mixed networks wrongly"
+        self._train, self._is_compiled = parts[0].data.train, is_compiled
         self._active = list(range(len(parts)))
         self._seen_s = 0.0
         ones = torch.ones(len(parts), dtype=torch.float64)
