@@ -26,6 +26,7 @@ from optlab.nn.operation_autograd import (
 
 _library = torch.library.Library("optlab", "FRAGMENT")  # type: ignore[no-untyped-call]
 _known: dict[str, "Operation"] = {}
+_computed: dict[str, Callable[..., Any]] = {}
 
 
 class Operation:
@@ -66,7 +67,6 @@ class Operation:
     ) -> None:
         self.name, self.reference = name, reference
         self.num_tensors, self.num_outputs, self.unread = num_tensors, num_outputs, unread
-        self.implementations = _implementations(name, forward, backward)
         self._forward = _operator(name, forward, shapes)
         self._backward = _operator(f"{name}_backward", backward, self._shapes_of_gradients)
         self._function, self._gradient = function_of(self), gradient_of(self)
@@ -102,6 +102,11 @@ class Operation:
         places = [i for i in range(self.num_tensors) if has_gradient(arguments[i])]
         return pulled_back(self.reference, grads, arguments, places)
 
+    @property
+    def implementations(self) -> dict[str, Callable[..., Any]]:
+        """What its two operators compute, by their names."""
+        return {name: _computed[name] for name in (self.name, f"{self.name}_backward")}
+
     def _shapes_of_gradients(self, *arguments: Any) -> Tensors:
         tensors = arguments[self.num_outputs :][: self.num_tensors]
         needed = arguments[-1]
@@ -112,16 +117,6 @@ class Operation:
             else filler.new_empty(0)
             for t, wanted in zip(tensors, needed, strict=True)
         )
-
-
-def _implementations(name: str, *functions: Callable[..., Tensors]) -> dict[str, Any]:
-    """Return what PyTorch's operators of these names compute."""
-    made = {}
-    for suffix, function in zip(("", "_backward"), functions, strict=True):
-        _, _, returned = torch.library.infer_schema(function, mutates_args=()).partition("->")
-        lone = returned.strip() == "((Tensor))"
-        made[name + suffix] = _first_of(function) if lone else function
-    return made
 
 
 def known_operations() -> Collection[str]:
@@ -139,6 +134,7 @@ def _operator(name: str, function: Callable[..., Tensors], shapes: Callable[...,
     arguments, _, returned = torch.library.infer_schema(function, mutates_args=()).partition("->")
     lone = returned.strip() == "((Tensor))"  # which a compiler would take for a nested tuple
     real, fake = (_first_of(function), _first_of(shapes)) if lone else (function, shapes)
+    _computed[name] = real
     _library.define(f"{name}{arguments}->{' Tensor' if lone else returned}")  # type: ignore[no-untyped-call]
     _library.impl(name, real, "CompositeExplicitAutograd")  # type: ignore[no-untyped-call]
     torch.library.register_fake(f"optlab::{name}", fake, lib=_library)

@@ -32,10 +32,6 @@ def render_plan(plan: Plan) -> str:
         for key, values in options.items():
             lines += _wrapped(f"  {_typed(key)}: {values}", "    ")
     lines += _singles(plan)
-    notes = [(program.number, note) for program in plan.programs for note in program.notes]
-    lines += [""] if notes else []
-    for number, note in notes:
-        lines += _wrapped(f"program {number}: {note}", "  ")
     return "\n".join(lines) + "\n"
 
 

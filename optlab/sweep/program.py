@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from optlab.config import ConfigError
 from optlab.sweep.engine import Engine
 from optlab.sweep.planned import PlannedRun
 
@@ -45,7 +44,6 @@ class Program:
         footprint: Memory of the runs; None where nobody stacks them.
         updates: Those of one run; None where nobody has counted them.
         reason: Why they train singly; empty where they do not.
-        notes: What happened to the program since it was planned.
     """
 
     number: int
@@ -56,30 +54,11 @@ class Program:
     footprint: Footprint | None = None
     updates: int | None = None
     reason: str = ""
-    notes: tuple[str, ...] = ()
 
     def array(self, index: int) -> tuple[PlannedRun, ...]:
         """Return the runs of an array."""
         start = sum(self.arrays[:index])
         return self.runs[start : start + self.arrays[index]]
-
-    def halved(self, index: int) -> "Program":
-        """Return the program with an array that ran out of memory made into two.
-
-        Raises:
-            ConfigError: For an array of one run, which is too large for the device.
-        """
-        size = self.arrays[index]
-        if size == 1:
-            (run,) = self.array(index)
-            raise ConfigError(
-                f"run {run.name} alone runs out of memory; make trainer.batch_size or the model "
-                "smaller, or use another device"
-            )
-        halves = array_sizes(size, math.ceil(size / 2))
-        note = f"{size} runs ran out of memory and train as {halves[0]} and {halves[1]}"
-        arrays = (*self.arrays[:index], *halves, *self.arrays[index + 1 :])
-        return replace(self, arrays=arrays, notes=(*self.notes, note))
 
     def singly(self, reason: str) -> "Program":
         """Return the program with its runs trained one by one, and why."""
@@ -101,11 +80,6 @@ class Plan:
     def num_runs(self) -> int:
         """Runs of all programs."""
         return sum(len(program.runs) for program in self.programs)
-
-    def with_program(self, program: Program) -> "Plan":
-        """Return the plan with another program in the place of the one of its number."""
-        programs = (program if p.number == program.number else p for p in self.programs)
-        return replace(self, programs=tuple(programs))
 
 
 def array_sizes(num_runs: int, most: int, least_arrays: int = 1) -> tuple[int, ...]:

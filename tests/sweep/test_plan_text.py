@@ -123,14 +123,6 @@ def test_of_hundreds_of_programs_the_first_have_rows():
     assert "\nand 200 more programs of 400 runs\n" in text
 
 
-def test_notes_say_what_became_of_an_array():
-    plan = drafted(grid(seed=range(10)))
-    plan = plan.with_program(plan.programs[0].halved(0))
-    assert render_plan(plan).endswith(
-        "\nprogram 1: 10 runs ran out of memory and train as 5 and 5\n"
-    )
-
-
 def test_of_many_single_runs_a_few_are_named():
     text = render_plan(drafted(grid(seed=range(1500)), single={1}))
     assert text.startswith("1,500 runs, 1,500 trained singly\n")

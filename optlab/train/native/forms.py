@@ -5,7 +5,6 @@ In a template ``{0}``, ``{1}`` ... are the operands, converted to the type in wh
 ``exp_float``, work on vectors of numbers once a compiler has unrolled their loop.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 #: Of one meaning for every type of operand.
@@ -113,6 +112,3 @@ def _float(number: float) -> str:
     if number in (float("inf"), float("-inf")):
         return "((double)INFINITY)" if number > 0 else "(-(double)INFINITY)"
     return f"({number.hex()})"
-
-
-Template = Callable[..., str]

@@ -193,37 +193,46 @@ static void train(const run *r, char *room, const void *with) {
     }
 }
 
-/* Trains runs, each by one thread in a room of its own. */
-void train_all(const run *const *runs, int64_t count, char *rooms, int64_t room, const void *with,
-               int64_t threads) {
-    if (threads > count) threads = count;
-#ifdef _OPENMP
-    if (threads > 1) {
-#pragma omp parallel for schedule(dynamic) num_threads((int)threads)
-        for (int64_t i = 0; i < count; i++) {
-            extern int omp_get_thread_num(void);
-            train(runs[i], rooms + omp_get_thread_num() * room, with);
-        }
-        return;
-    }
-#endif
-    for (int64_t i = 0; i < count; i++) train(runs[i], rooms, with);
+/* What is done for each of many runs: its training, or else a function with its arguments. */
+typedef struct {
+    const run *const *runs;
+    part *function;
+    char *const *const *given;
+    const void *with;
+} jobs;
+
+static void job(const jobs *all, int64_t i, char *room) {
+    if (all->runs)
+        train(all->runs[i], room, all->with);
+    else
+        all->function(all->given[i], room, all->with);
 }
 
-/* Calls one function for many arguments, each call by one thread in a room of its own. */
-void call_all(part *function, char *const *const *given, int64_t count, char *rooms, int64_t room,
-              const void *with, int64_t threads) {
+/* Does all jobs, each by one thread in a room of its own. */
+static void each(const jobs *all, int64_t count, char *rooms, int64_t room, int64_t threads) {
     if (threads > count) threads = count;
 #ifdef _OPENMP
     if (threads > 1) {
 #pragma omp parallel for schedule(dynamic) num_threads((int)threads)
         for (int64_t i = 0; i < count; i++) {
             extern int omp_get_thread_num(void);
-            function(given[i], rooms + omp_get_thread_num() * room, with);
+            job(all, i, rooms + omp_get_thread_num() * room);
         }
         return;
     }
 #endif
-    for (int64_t i = 0; i < count; i++) function(given[i], rooms, with);
+    for (int64_t i = 0; i < count; i++) job(all, i, rooms);
+}
+
+void train_all(const run *const *runs, int64_t count, char *rooms, int64_t room, const void *with,
+               int64_t threads) {
+    const jobs all = {.runs = runs, .with = with};
+    each(&all, count, rooms, room, threads);
+}
+
+void call_all(part *function, char *const *const *given, int64_t count, char *rooms, int64_t room,
+              const void *with, int64_t threads) {
+    const jobs all = {.function = function, .given = given, .with = with};
+    each(&all, count, rooms, room, threads);
 }
 #endif
