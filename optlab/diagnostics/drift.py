@@ -46,6 +46,14 @@ class Drift(Quantity):
             if name in self._before
         }
 
+    def state(self) -> dict[str, dict[str, Tensor]]:
+        """Return what the last look left, for `load`."""
+        return {"before": self._before, "sums": self._sums}
+
+    def load(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Go on from what `state` returned."""
+        self._before, self._sums = dict(state["before"]), dict(state["sums"])
+
     def _statistics(self) -> dict[str, Tensor]:
         """Return (mu, sigma) of every unit by activation, shape (2, H)."""
         found = {}

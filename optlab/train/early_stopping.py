@@ -20,6 +20,7 @@ class EarlyStopping:
         best_index: Number of the evaluation that gave it, from 0.
         improved_index: Number of the last evaluation that counted as improvement.
         count: Evaluations so far.
+        to_beat: A value below this counts as improvement.
     """
 
     patience: int | None
@@ -28,15 +29,15 @@ class EarlyStopping:
     best_index: int = -1
     improved_index: int = -1
     count: int = 0
-    _to_beat: float = math.inf
+    to_beat: float = math.inf
 
     def update(self, value: float) -> bool:
         """Take the next evaluation; return whether it is the best so far."""
         is_best = value < self.best
         if is_best:
             self.best, self.best_index = value, self.count
-        if value < self._to_beat:
-            self._to_beat, self.improved_index = value - self.min_delta, self.count
+        if value < self.to_beat:
+            self.to_beat, self.improved_index = value - self.min_delta, self.count
         self.count += 1
         return is_best
 

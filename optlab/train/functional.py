@@ -5,8 +5,9 @@ accumulates; the rule updates them as one tensor, through its compiled kernel wh
 (`optlab.optim.execution`): no `functional_call`, no optimizer object.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ from optlab.optim.rule import Hyper, Rule, with_numbers
 from optlab.optim.trial import require_sound
 from optlab.tasks.base import Split
 from optlab.train.objective import Objective
-from optlab.train.run import copy_into, copy_of
+from optlab.train.run import copy_into, copy_of, load_into, state_of
 from optlab.train.step import decayed, regularized
 
 #: What a regularizer does to gradients and parameters is done before the rule sees them.
@@ -135,6 +136,25 @@ class FunctionalRun:
     def restore(self, snapshot: dict[str, Tensor]) -> None:
         """Put weights and buffers back; see `Run.restore`."""
         copy_into(self.module, snapshot)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that changes; see `Run.state`."""
+        states = [dict(self.states[block]) for block in self.blocks]
+        return {
+            "module": state_of(self.module),
+            "optimizer": states,
+            "lr": float(self._last_hyper.lr),
+        }
+
+    @torch.no_grad()
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; see `Run.load`. Tensors stay where they lie: kernels know them."""
+        load_into(self.module, state["module"])
+        for block, saved in zip(self.blocks, state["optimizer"], strict=True):
+            own = self.states[block]
+            for name, value in saved.items():
+                own[name].copy_(value)
+        self._last_hyper = self.hyper.with_values(lr=state["lr"])
 
 
 def _lay_flat(block: list[nn.Parameter]) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,6 +60,14 @@ class Measurements:
         """Return how gradients flow where the coming update takes its own."""
         run = self._run
         return gradient_flow(run.module, run.objective.loss, *self._flow_rows, drift=self._drift)
+
+    def state(self) -> dict[str, Any]:
+        """Return what earlier looks left for later ones, for `load`."""
+        return {"drift": self._drift.state()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._drift.load(state["drift"])
 
     @cached_property
     def _flow_rows(self) -> tuple[Tensor, Tensor]:

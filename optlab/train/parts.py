@@ -11,13 +11,14 @@ from optlab.optim.regularizers import Regularizer
 from optlab.optim.rule import Hyper
 from optlab.optim.torch_optimizer import RuleOptimizer
 from optlab.tasks.base import Data
+from optlab.train.course import Schedule, num_updates
 from optlab.train.foreign import foreign_run
 from optlab.train.functional import FunctionalRun
-from optlab.train.loop import Schedule, Training
 from optlab.train.objective import Objective
 from optlab.train.plain import PlainRun
 from optlab.train.run import Run
 from optlab.train.samplers import Sampler
+from optlab.train.training import Training
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Parts:
     @property
     def num_updates(self) -> int:
         """Updates of the whole training, unless it stops early."""
-        return self.trainer.epochs * self.sampler.updates_per_epoch
+        return num_updates(self)
 
     def run(self) -> Run:
         """Return the run that trains the module alone.

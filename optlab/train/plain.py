@@ -1,7 +1,7 @@
 """One run of any module under any `torch.optim.Optimizer`: the loop everybody writes by hand."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -13,8 +13,10 @@ from optlab.optim.apply import first_state
 from optlab.optim.regularizers import Regularizer, is_weight, l1_penalty, l2_penalty
 from optlab.optim.torch_optimizer import RuleOptimizer
 from optlab.tasks.base import Split
+from optlab.train.evaluation import Evaluation
 from optlab.train.objective import Objective
-from optlab.train.run import copy_into, copy_of
+from optlab.train.optimizer_state import load_optimizer
+from optlab.train.run import copy_into, copy_of, load_into, state_of
 from optlab.train.step import decayed, regularized
 
 #: How a class wants its ``step`` called: without arguments, with a closure that evaluates again, or
@@ -112,7 +114,7 @@ class PlainRun:
 
         The first call computes nothing where weights and gradients are still those of ``cost``.
         """
-        known = [_Evaluation(list(self.module.parameters()))]
+        known = [Evaluation(list(self.module.parameters()))]
 
         @torch.enable_grad()
         def closure() -> Tensor:
@@ -184,6 +186,24 @@ class PlainRun:
         """Put weights and buffers back; see `Run.restore`."""
         copy_into(self.module, snapshot)
 
+    def state(self) -> dict[str, Any]:
+        """Return all that changes; see `Run.state`."""
+        return {
+            "module": state_of(self.module),
+            "optimizer": self.optimizer.state_dict(),
+            "has_moved": self._has_moved,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; see `Run.load`.
+
+        Raises:
+            ConfigError: When an optimizer of others does not take its own state back.
+        """
+        load_into(self.module, state["module"])
+        load_optimizer(self.optimizer, state["optimizer"])
+        self._has_moved = state["has_moved"]
+
 
 def _requires_an_argument(step: Callable[..., Any]) -> bool:
     """Return whether an optimizer's ``step`` cannot be called without its closure."""
@@ -216,22 +236,3 @@ def _switch(optimizer: torch.optim.Optimizer, mode: Literal["train", "eval"]) ->
 def _number(lr: Any) -> float | None:
     """Return a group's learning rate, or None where it has none."""
     return None if lr is None else float(lr)
-
-
-class _Evaluation:
-    """Weights and gradients of one evaluation, to see whether they are still the present ones."""
-
-    def __init__(self, params: list[nn.Parameter]) -> None:
-        self._weights = [(p, p.detach().clone()) for p in params]
-        self._grads = [(p.grad, p.grad._version) for p in params if p.grad is not None]
-
-    def stands(self) -> bool:
-        """Return whether nothing was written to weights or gradients."""
-        now = [p.grad for p, _ in self._weights if p.grad is not None]
-        return (
-            len(now) == len(self._grads)
-            and all(
-                g is old and g._version == v for g, (old, v) in zip(now, self._grads, strict=True)
-            )
-            and all(torch.equal(p, weight) for p, weight in self._weights)
-        )

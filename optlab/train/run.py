@@ -55,6 +55,29 @@ class Run(Protocol):
         """Put back the weights and buffers of `snapshot`."""
         ...
 
+    def state(self) -> dict[str, Any]:
+        """Return all that changes while the run trains: tensors in use, numbers, texts, lists."""
+        ...
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Put the run where it stood when `state` was asked, before its first update."""
+        ...
+
+
+def state_of(module: nn.Module) -> dict[str, Any]:
+    """Return a module's parameters and all its buffers, in use, and what else it says is state."""
+    return {**dict(module.named_buffers()), **module.state_dict()}
+
+
+@torch.no_grad()
+def load_into(module: nn.Module, state: Mapping[str, Any]) -> None:
+    """Overwrite in place what `state_of` returned."""
+    own = module.state_dict()
+    module.load_state_dict({name: state[name] for name in own})
+    for name, value in module.named_buffers():
+        if name not in own:
+            value.copy_(state[name])
+
 
 def copy_of(module: nn.Module) -> dict[str, Tensor]:
     """Return a copy of a module's parameters and buffers."""

@@ -2,13 +2,26 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from optlab.config.schema import TrainerConfig
 from optlab.train.early_stopping import EarlyStopping
-from optlab.train.recorder import Diverged
 from optlab.train.stack.backend import Member
+
+
+class Diverged(Exception):
+    """The loss stopped being a finite number.
+
+    Attributes:
+        update: Number of the update, counted from 1, whose batch gave that loss.
+        value: The loss.
+    """
+
+    def __init__(self, update: int, value: float, split: str = "training") -> None:
+        self.update = update
+        self.value = value
+        super().__init__(f"the {split} loss became {value} at update {update}")
 
 
 @dataclass
@@ -50,6 +63,18 @@ class Standing:
         self._stopping = EarlyStopping(trainer.patience, trainer.min_delta)
         self.outcome = Outcome()
         self.best_weights: Any = None
+
+    def state(self) -> dict[str, Any]:
+        """Return all of it: tensors, numbers and texts."""
+        outcome = asdict(self.outcome) | {"best_val": dict(self.outcome.best_val)}
+        stopping = asdict(self._stopping)
+        return {"outcome": outcome, "stopping": stopping, "best_weights": self.best_weights}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self.outcome = Outcome(**state["outcome"])
+        self._stopping = EarlyStopping(**state["stopping"])
+        self.best_weights = state["best_weights"]
 
     @property
     def restores_best(self) -> bool:

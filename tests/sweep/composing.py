@@ -28,7 +28,7 @@ def observe(config):
     """Train and return what an option may change, aspect by aspect."""
     training, records = build(config), []
     start = numbers(training.run.module)
-    outcome = training.fit(
+    ended = training.fit(
         lambda update, epoch, values: records.append((update, epoch, sorted(values)))
     )
     return {
@@ -37,7 +37,7 @@ def observe(config):
         "dtype": next(training.run.module.parameters()).dtype,
         "start": start,
         "end": numbers(training.run.module),
-        "updates": outcome.updates,
+        "updates": ended.outcome.updates,
         "records": records,
     }
 

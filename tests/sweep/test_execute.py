@@ -27,7 +27,7 @@ def fail_where(monkeypatch, is_guilty, error):
     fit = StackTraining.fit
 
     def failing(self, *arguments):
-        if any(is_guilty(part) for part in self.parts):
+        if any(is_guilty(part) for part in self.courses):
             raise error
         return fit(self, *arguments)
 
@@ -59,7 +59,7 @@ def test_a_run_executed_singly_is_the_run_alone_bit_for_bit(tmp_path):
     do(runs, tmp_path, engine="single")
     for run in runs:
         training = build(run.config)
-        outcome, found = training.fit(lambda *record: None), read_result(run.folder)
+        outcome, found = training.fit(lambda *record: None).outcome, read_result(run.folder)
         for name in ("status", "updates", "epochs", "best_epoch"):
             assert getattr(found, name) == getattr(outcome, name)
         for name in ("train", "val", "test"):
@@ -143,7 +143,7 @@ def test_an_array_that_runs_out_of_memory_is_halved(tmp_path, monkeypatch, capsy
     fit = StackTraining.fit
 
     def small_memory(self, *arguments):
-        if len(self.parts) > 2:
+        if len(self.courses) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return fit(self, *arguments)
 

@@ -49,7 +49,7 @@ def check_that_it_trains(path: str, options: dict[str, Any]) -> None:
     config["optimizer"] = {"name": "foreign", "target": path, **options}
     training = build(config)
     start = [p.detach().clone() for p in training.run.module.parameters()]
-    outcome = training.fit(lambda *_: None)
+    outcome = training.fit(lambda *_: None).outcome
     assert (outcome.status, outcome.updates) == ("done", 12)  # some begin to move after ten
     end = list(training.run.module.parameters())
     assert not all(bool((a == b).all()) for a, b in zip(start, end, strict=True))

@@ -51,8 +51,8 @@ def training(optimizer="sgd", lr=0.1, schedule=lambda update, total: 1.0, every=
 
 def fit(train):
     records = []
-    outcome = train.fit(lambda update, epoch, values: records.append((update, dict(values))))
-    return outcome, records
+    ended = train.fit(lambda update, epoch, values: records.append((update, dict(values))))
+    return ended.outcome, records
 
 
 def values_of(records, tag):
@@ -237,17 +237,21 @@ def test_updates_see_training_rows_in_training_mode_and_evaluations_the_others(e
     fit(train)
     validation = (False, False, [10, 11, 12])
     update = (True, True, list(range(10)))
-    assert train.run.module.seen == [validation, update, validation, update, validation]
+    ended = [(False, False, rows) for rows in (list(range(10)), [10, 11, 12], [20, 21])]
+    seen = [(*modes, sorted(rows)) for *modes, rows in train.run.module.seen]
+    assert seen == [validation, update, validation, update, validation, *ended]
 
 
-def test_validation_and_patience_never_see_the_test_split():
+def test_the_test_split_is_seen_once_when_all_is_over():
     train = on_rows(epochs=6, patience=2)
     outcome, records = fit(train)
     assert outcome.status == "done"
     # lr = 0: nothing improves on the first evaluation.
     assert outcome.cause == "no better validation loss since epoch 0"
     assert [value for _, value in values_of(records, "loss/val")] == [1.0, 1.0, 1.0]
-    assert {row for *_, rows in train.run.module.seen for row in rows} == set(range(13))
+    seen = [row for *_, rows in train.run.module.seen for row in rows]
+    assert seen[-2:] == [20, 21]
+    assert set(seen[:-2]) == set(range(13))
 
 
 def test_every_epoch_has_its_own_order_by_its_number():
@@ -381,57 +385,23 @@ def test_measuring_is_off_the_training_clock(monkeypatch):
         clock[0] += 100.0
         return {}
 
-    monkeypatch.setattr("optlab.train.loop.time.perf_counter", lambda: clock[0])
-    for name in ("gradient_flow", "dead_units", "layer_norms", "update_ratios"):
+    monkeypatch.setattr("optlab.train.stack.loop.time.perf_counter", lambda: clock[0])
+    for name in ("gradient_flow", "dead_units"):
         monkeypatch.setattr(f"optlab.train.measurements.{name}", slow)
+    monkeypatch.setattr("optlab.train.stack.norms.StackNorms.before", slow)
+    monkeypatch.setattr("optlab.train.stack.norms.StackNorms.after", slow)
     outcome, _ = fit(network_on_rows("sgd", **ALL))
     assert outcome.train_s == 0.0
-    # 6 looks, 4 evaluations, and of 12 updates two kinds of norms and the ratio.
-    assert clock[0] == 100.0 * (6 + 4 + 12 * 3)
-
-
-def test_training_clock_waits_for_the_device_once_an_epoch(monkeypatch):
-    """Of a CUDA device that is not there; the whole batch needs no row numbers on it."""
-    clock, waits = [0.0], []
-
-    def synchronize(device):
-        waits.append(device)
-        clock[0] += 1.0
-
-    monkeypatch.setattr("optlab.train.loop.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("torch.cuda.synchronize", synchronize)
-    device = torch.device("cuda")
-    sampler = Sampler(1, 1, "shuffle", 0, device)
-    quiet = DiagnosticsConfig(every=0, flow_every=0)
-    train = replace(training(epochs=3, log_every=100), sampler=sampler, diagnostics=quiet)
-    outcome, _ = fit(train)
-    assert outcome.train_s == 3.0
-    assert set(waits) == {device}
-    cpu = training(epochs=3)
-    assert fit(cpu)[0].train_s == 0.0
-
-
-def test_work_that_a_record_waits_for_is_on_the_training_clock(monkeypatch):
-    clock = [0.0]
-
-    def synchronize(device):
-        clock[0] += 1.0
-
-    monkeypatch.setattr("optlab.train.loop.time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("torch.cuda.synchronize", synchronize)
-    sampler = Sampler(1, 1, "shuffle", 0, torch.device("cuda"))
-    outcome, _ = fit(replace(training(epochs=3, log_every=1, every=1), sampler=sampler))
-    # Per epoch: before the copy of the weights, the norms and the record, and at the end; and
-    # once before the first look at the layers.
-    assert outcome.train_s == 13.0
+    # 6 looks, 4 evaluations, and norms before and after each of 12 updates.
+    assert clock[0] == 100.0 * (6 + 4 + 12 * 2)
 
 
 def test_records_are_off_the_training_clock(monkeypatch):
     clock = [0.0]
-    monkeypatch.setattr("optlab.train.loop.time.perf_counter", lambda: clock[0])
+    monkeypatch.setattr("optlab.train.stack.loop.time.perf_counter", lambda: clock[0])
 
     def emit(update, epoch, values):
         clock[0] += 100.0
 
-    assert training(epochs=3).fit(emit).train_s == 0.0
+    assert training(epochs=3).fit(emit).outcome.train_s == 0.0
     assert clock[0] > 0.0

@@ -5,8 +5,7 @@ import math
 import pytest
 
 from optlab.config.schema import TrainerConfig
-from optlab.train.recorder import Diverged
-from optlab.train.standing import Standing
+from optlab.train.standing import Diverged, Standing
 
 
 class Weights:

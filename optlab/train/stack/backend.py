@@ -45,6 +45,14 @@ class Member(Protocol):
         """Put back the weights and buffers of `snapshot`."""
         ...
 
+    def state(self) -> dict[str, Any]:
+        """Return all that changes while the run trains: tensors in use, numbers, texts, lists."""
+        ...
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Put the run where it stood when `state` was asked, before it is advanced."""
+        ...
+
 
 class Backend(Protocol):
     """Executes the runs of a stack.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from optlab.config.schema import DiagnosticsConfig
-from optlab.train.loop import Schedule
+from optlab.train.course import Schedule
 from optlab.train.samplers import Sampler
 
 

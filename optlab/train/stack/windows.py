@@ -1,20 +1,20 @@
 """Averages over windows of updates, of all runs of a stack at once.
 
-Each run's records and its end are those that `optlab.train.recorder.Recorder` gives it alone: sums
-in float64 in the order of the updates, and a loss that is not finite ends the run where its window
-ends.
+Sums are made in float64 in the order of the updates, so that a run's records are the same whatever
+trains beside it, and a loss that is not finite ends the run where its window ends.
 
 Shapes: runs R, active runs A, updates K, windows W, values M (the loss and the metrics).
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from optlab.train.objective import Objective
-from optlab.train.recorder import Diverged
 from optlab.train.stack.sink import Sink
+from optlab.train.standing import Diverged
 
 
 class Found(NamedTuple):
@@ -96,6 +96,22 @@ class Windows:
         means = (self._sums[numbers] / left)[:, None]
         self._record(runs, [self._update], means, self._last_lrs[numbers, None], {})
         return {run: Found(self._update, self._bad.pop(run)) for run in runs if run in self._bad}
+
+    def state(self, run: int) -> dict[str, Any]:
+        """Return what is kept of a run's unfinished window: tensors, numbers and texts."""
+        bad = self._bad.get(run)
+        return {
+            "sums": torch.from_numpy(self._sums[run].copy()),
+            "lr": float(self._last_lrs[run]),
+            "bad": None if bad is None else (bad.update, bad.value),
+        }
+
+    def load(self, run: int, update: int, state: Mapping[str, Any]) -> None:
+        """Go on with a run's window where it stood after an update."""
+        self._sums[run], self._last_lrs[run] = state["sums"].numpy(), state["lr"]
+        if state["bad"] is not None:
+            self._bad[run] = Diverged(*state["bad"])
+        self._update = update
 
     def _note_bad(self, active: Sequence[int], losses: np.ndarray) -> None:
         """Note the first loss of each run that is not finite; losses are (A, K)."""

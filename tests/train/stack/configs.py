@@ -9,6 +9,7 @@ import torch
 from optlab.build import parts_of
 from optlab.train.parts import Parts
 from tests.sweep.composing import _composed as composed
+from tests.train.stack.reference import Loop
 
 
 def parts(common: tuple[str, ...], each: tuple[tuple[str, ...], ...], task: str) -> list[Parts]:
@@ -41,7 +42,7 @@ class Kept:
 
 @dataclass
 class Alone:
-    """What `Training.fit` makes of a run."""
+    """What the reference loop makes of a run."""
 
     records: list
     outcome: object
@@ -52,8 +53,10 @@ class Alone:
 def train_alone(part: Parts) -> Alone:
     """Train one run by itself."""
     training, records = part.training(), []
-    outcome = training.fit(lambda *record: records.append((record[0], record[1], dict(record[2]))))
+    loop = Loop(training, lambda *r: records.append((r[0], r[1], dict(r[2]))))
+    outcome = loop.fit()
     splits = {name: getattr(part.data, name) for name in ("train", "val", "test")}
-    scores = {name: training.evaluate(split) for name, split in splits.items()}
+    run = training.run
+    scores = {name: run.objective.evaluate(run.module, split) for name, split in splits.items()}
     own = {n: {k: v for k, v in row.items() if "/" not in k} for n, row in scores.items()}
     return Alone(records, outcome, training.run.module.state_dict(), own)

@@ -1,4 +1,4 @@
-"""Averages of a stack against those of a run's own recorder."""
+"""Averages of a stack against those of one run, added one after another."""
 
 import math
 
@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from optlab.train import Objective
-from optlab.train.recorder import Diverged, Recorder
 from optlab.train.stack.windows import Windows
+from optlab.train.standing import Diverged
 from tests.train.stack.configs import Kept
+from tests.train.stack.reference import Recorder
 
 PER_EPOCH = 4
 OBJECTIVE = Objective(lambda z, y: z, lambda z, y: {}, ("rmse",), roots=("rmse",))

@@ -57,8 +57,7 @@ class Vmapped:
         self._train, self._is_compiled = parts[0].data.train, is_compiled
         self._active = list(range(len(parts)))
         self._seen_s = 0.0
-        ones = torch.ones(len(parts), dtype=torch.float64)
-        self._settle(ones.to(self._train.x.device))
+        self._settle()
 
     @torch.no_grad()
     def advance(self, active: Sequence[int], rows: Tensor | None, factors: Tensor) -> Tensor:
@@ -68,8 +67,8 @@ class Vmapped:
         if rows is not None:
             rows = rows.transpose(0, 1).index_select(1, self._taken)
         values = []
-        for k, self._factors in enumerate(spread.unbind()):
-            values.append(self._step(None if rows is None else rows[k], self._factors))
+        for k, each in enumerate(spread.unbind()):
+            values.append(self._step(None if rows is None else rows[k], each))
         for run, factor in zip(active, factors[:, -1].tolist(), strict=True):
             self.members[run].lr_factor = factor
         return torch.stack(values, 1).index_select(0, self._found)
@@ -77,7 +76,8 @@ class Vmapped:
     @torch.no_grad()
     def evaluate(self, active: Sequence[int], split: Split) -> Tensor:
         """Return the means over a split of each active run's values; see `Backend.evaluate`."""
-        parts = self._parted(self._factors)
+        last = [self.members[run].lr_factor for run in self._places]
+        parts = self._parted(torch.tensor(last, dtype=torch.float64, device=self._taken.device))
         pairs = zip(self._blocks, parts, strict=True)
         params = [program.iterates(block, factors) for block, factors in pairs]
         total = torch.zeros((), dtype=torch.float64, device=split.x.device)
@@ -156,16 +156,14 @@ class Vmapped:
             [place for place, source in enumerate(block.sources) if source.run in wanted]
             for block in self._blocks
         ]
-        pairs = list(zip(self._blocks, kept, self._parted(self._factors), strict=True))
-        factors = [part[places] for _, places, part in pairs if places]
-        self._blocks = [block.keep(places) for block, places, _ in pairs if places]
-        self._settle(torch.cat(factors))
+        pairs = zip(self._blocks, kept, strict=True)
+        self._blocks = [block.keep(places) for block, places in pairs if places]
+        self._settle()
 
-    def _settle(self, factors: Tensor) -> None:
+    def _settle(self) -> None:
         """Begin with new blocks, of which nothing is compiled yet."""
         runs = [source.run for block in self._blocks for source in block.sources]
         self._places = {run: place for place, run in enumerate(runs)}
-        self._factors = factors
         self._programs: dict[Any, Callable[..., Any]] = {}
         self._price_s, self._wasted_s, self._seen_s = 0.0, 0.0, time.perf_counter()
         for block in self._blocks:

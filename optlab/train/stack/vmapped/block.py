@@ -139,10 +139,24 @@ class Block:
 
     def state_at(self, place: int) -> States:
         """Return the states of the rule of one run, by parameter: views and Python numbers."""
-        pairs = zip(self.slices, self.tensors.states, strict=True)
-        part, states = next(pair for pair in pairs if pair[0].start <= place < pair[0].stop)
+        part, states = self._slice_at(place)
         row: States = tree_map_only(Tensor, lambda state: state[place - part.start], states)
         return row
+
+    def load_states(self, place: int, saved: States) -> None:
+        """Overwrite what `state_at` returned; Python numbers are those of the whole slice."""
+        own, (_, states) = self.state_at(place), self._slice_at(place)
+        for name, entries in saved.items():
+            for key, value in entries.items():
+                if isinstance(own[name][key], Tensor):
+                    own[name][key].copy_(value)
+                else:
+                    states[name][key] = value
+
+    def _slice_at(self, place: int) -> tuple[Slice, States]:
+        """Return the slice of a place, and its states."""
+        pairs = zip(self.slices, self.tensors.states, strict=True)
+        return next(pair for pair in pairs if pair[0].start <= place < pair[0].stop)
 
     def grads_at(self, place: int) -> Tensors:
         """Return the last gradients of one run, by parameter: views."""

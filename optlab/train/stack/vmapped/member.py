@@ -3,12 +3,13 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from optlab.train.parts import Parts
-from optlab.train.run import copy_into, copy_of
+from optlab.train.run import copy_into, copy_of, load_into, state_of
 from optlab.train.stack.vmapped.block import Block
 from optlab.train.stack.vmapped.refusal import rule_of
 from optlab.train.step import States, Tensors
@@ -26,6 +27,7 @@ class StackedRun:
         self._rule, self._hyper = chosen.make.rule, chosen.hyper
         self._states: Callable[[], States] = dict
         self._grads: Callable[[], Tensors] = dict
+        self._load_states: Callable[[States], None]
 
     def show(self, block: Block, place: int) -> None:
         """Show the run at a place of a block: tensors become views, and follow its updates."""
@@ -34,6 +36,7 @@ class StackedRun:
         _set(self.module, weights, buffers)
         self._states = functools.partial(block.state_at, place)
         self._grads = functools.partial(block.grads_at, place)
+        self._load_states = functools.partial(block.load_states, place)
 
     def leave(self) -> None:
         """Keep copies of what is shown, which no update of the stack changes any more."""
@@ -72,6 +75,16 @@ class StackedRun:
     def restore(self, snapshot: dict[str, Tensor]) -> None:
         """Put weights and buffers back; see `Member.restore`."""
         copy_into(self.module, snapshot)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that changes; see `Member.state`."""
+        return {"module": state_of(self.module), "optimizer": self._states(), "lr": self.lr_factor}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; see `Member.load`."""
+        load_into(self.module, state["module"])
+        self._load_states(state["optimizer"])
+        self.lr_factor = state["lr"]
 
 
 def _set(module: nn.Module, params: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> None:
