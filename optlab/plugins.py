@@ -28,7 +28,7 @@ def import_plugins(modules: Iterable[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception as error:  # the module is the user's: whatever it raises is about it
+        except (Exception, SystemExit) as error:  # whatever a module raises is about it
             raise ConfigError(
                 f"cannot import plugin {name!r}: {_reason(error)} (plugins)"
             ) from error
@@ -50,7 +50,7 @@ def _refuse_undecorated() -> None:
             )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """Say what stopped an import, and where, or how to make a module known."""
     if isinstance(error, ModuleNotFoundError):
         return f"{error}; start in the folder that holds it, or install it"

@@ -35,7 +35,7 @@ class Adding(CheckedTask):
         data_seed: Seed of numbers and marks.
     """
 
-    length: Annotated[int, Range(low=2)] = 20
+    length: Annotated[int, Range(low=2, high=10_000)] = 20
     rows: Rows = 2000
     data_seed: Natural = 0
 

@@ -17,7 +17,7 @@ from optlab.registry import tasks
 from optlab.tasks.base import CheckedTask, Data, Split
 from optlab.tasks.distinct import distinct_sequences
 from optlab.tasks.splits import Rows, stratified_order, three_splits
-from optlab.types import Count, Natural, Range
+from optlab.types import Depth, Natural, Range
 
 
 @tasks.register("parity")
@@ -40,9 +40,9 @@ class Parity(CheckedTask):
         data_seed: Seed of bits and split.
     """
 
-    length: Count = 10
+    length: Depth = 10
     every_step: bool = False
-    test_length: Count | None = None
+    test_length: Depth | None = None
     rows: Rows = 1000
     data_seed: Natural = 0
 
@@ -92,9 +92,9 @@ class Echo(CheckedTask):
         data_seed: Seed of the symbols.
     """
 
-    length: Count = 20
+    length: Depth = 20
     lag: Natural = 3
-    symbols: Annotated[int, Range(low=2)] = 4
+    symbols: Annotated[int, Range(low=2, high=2**20)] = 4
     rows: Rows = 2000
     data_seed: Natural = 0
 

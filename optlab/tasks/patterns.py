@@ -17,7 +17,7 @@ from optlab.registry import tasks
 from optlab.tasks.base import CheckedTask, Data, Split
 from optlab.tasks.distinct import distinct_choices, distinct_sequences
 from optlab.tasks.splits import Rows, stratified_order, three_splits
-from optlab.types import Count, Natural, Range
+from optlab.types import Depth, Natural, Range, Width
 
 #: The two states of a unit are -0.9 and 0.9, which tanh reaches with finite weights.
 LEVEL = 0.9
@@ -72,13 +72,13 @@ class Attractor(CheckedTask):
         data_seed: Seed of patterns, flips and split.
     """
 
-    patterns: Annotated[int, Range(low=2)] = 3
-    units: Count = 16
+    patterns: Annotated[int, Range(low=2, high=2**20)] = 3
+    units: Width = 16
     flips: Flips = 0.1
     test_flips: Flips = 0.2
-    input_units: Count | None = None
-    target_units: Count | None = None
-    last_steps: Count = 4
+    input_units: Width | None = None
+    target_units: Width | None = None
+    last_steps: Depth = 4
     rows: Rows = 600
     data_seed: Natural = 0
 

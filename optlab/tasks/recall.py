@@ -12,7 +12,7 @@ from optlab import seeding
 from optlab.registry import tasks
 from optlab.tasks.base import CheckedTask, Data
 from optlab.tasks.splits import Rows, stratified_order, three_splits
-from optlab.types import Count, Natural, NonNegative, Range
+from optlab.types import Depth, Natural, NonNegative, Range
 
 
 @tasks.register("recall")
@@ -33,8 +33,8 @@ class Recall(CheckedTask):
         data_seed: Seed of noise and split.
     """
 
-    length: Count = 20
-    symbols: Annotated[int, Range(low=2)] = 4
+    length: Depth = 20
+    symbols: Annotated[int, Range(low=2, high=2**20)] = 4
     noise: NonNegative = 1.0
     rows: Rows = 2000
     data_seed: Natural = 0

@@ -15,7 +15,7 @@ from optlab.registry import tasks
 from optlab.tasks.base import CheckedTask, Data
 from optlab.tasks.distinct import distinct_sequences
 from optlab.tasks.splits import Rows, three_splits
-from optlab.types import Count, Natural, Range
+from optlab.types import Depth, Natural, Range
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Transduction(CheckedTask):
         data_seed: Seed of the sequences.
     """
 
-    length: Count = 10
-    symbols: Annotated[int, Range(low=2)] = 8
+    length: Depth = 10
+    symbols: Annotated[int, Range(low=2, high=2**20)] = 8
     rows: Rows = 2000
     data_seed: Natural = 0
 

@@ -9,7 +9,7 @@ from optlab.tasks.base import Split
 from optlab.types import Range
 
 #: Number of rows to generate; with fewer than five a split would be empty.
-Rows = Annotated[int, Range(low=5)]
+Rows = Annotated[int, Range(low=5, high=10**9)]
 
 
 def stratified_order(labels: Tensor, draws: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from optlab import seeding
 from optlab.registry import tasks
 from optlab.tasks.base import CheckedTask, Data
 from optlab.tasks.splits import Rows, stratified_order, three_splits
-from optlab.types import Count, Natural, NonNegative, Positive, Range
+from optlab.types import Natural, NonNegative, Positive, Range, Width
 
 
 @tasks.register("blobs")
@@ -27,8 +27,8 @@ class Blobs(CheckedTask):
     """
 
     rows: Rows = 1000
-    centers: Annotated[int, Range(low=2)] = 3
-    features: Count = 2
+    centers: Annotated[int, Range(low=2, high=2**20)] = 3
+    features: Width = 2
     spread: NonNegative = 0.1
     data_seed: Natural = 0
 

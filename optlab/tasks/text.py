@@ -14,10 +14,14 @@ from torch import Tensor
 
 from optlab import seeding
 from optlab.config import ConfigError
+from optlab.files import content_of, digest_of
 from optlab.registry import tasks
 from optlab.tasks.base import CheckedTask, Data, Split
 from optlab.tasks.splits import Rows
-from optlab.types import Count, Natural
+from optlab.types import Depth, Natural
+
+#: Bytes of a text file. Its characters take twelve times as much memory while they are numbered.
+LARGEST = 2**28
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,10 @@ class Characters(CheckedTask):
     and number and CRC-32 of the text's characters (in UTF-8).
 
     Attributes:
-        path: Text file, UTF-8; None takes the help of Python. A run's identity is this name, as it
-            was given, and not what the file holds: give another text another name.
+        path: Text file, UTF-8, of 256 MiB at most; None takes the help of Python.
+        digest: First 12 digits of the file's SHA-256; another content is refused. A run that does
+            not give it gets it from the file as the run is set up, so that what the text holds is
+            part of its identity. None checks nothing.
         length: T, characters of a window.
         lowercase: Read the text in lower case, for a smaller vocabulary.
         max_rows: Windows of all splits together are no more than this; None takes all.
@@ -82,7 +88,8 @@ class Characters(CheckedTask):
     """
 
     path: str | None = None
-    length: Count = 32
+    digest: str | None = None
+    length: Depth = 32
     lowercase: bool = False
     max_rows: Rows | None = 2000
     data_seed: Natural = 0
@@ -117,7 +124,7 @@ class Characters(CheckedTask):
         return Alphabet.of(self._parts(self._text())[0])
 
     def _text(self) -> str:
-        text = _help_of_python() if self.path is None else _file_text(self.path)
+        text = _help_of_python() if self.path is None else _file_text(self.path, self.digest)
         return text.lower() if self.lowercase else text
 
     def _parts(self, text: str) -> tuple[str, str, str]:
@@ -158,16 +165,23 @@ def _help_of_python() -> str:
     return "\n".join(topics[name] for name in sorted(topics))
 
 
-def _file_text(path: str) -> str:
+def _file_text(path: str, digest: str | None) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        content = content_of(Path(path), LARGEST)
+        text = content.decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise _unreadable(path, getattr(error, "strerror", None) or str(error)) from None
     if "\0" in text:
         raise _unreadable(path, "it holds NUL characters")
     if not text:
         raise _unreadable(path, "it is empty")
-    return text
+    if digest not in (None, digest_of(content)):
+        raise ConfigError(
+            f"the text in {path!r} is another one than this run is about: its digest is "
+            f"{digest_of(content)}, not {digest} (task.digest); restore it, or take it as it is "
+            "now with task.digest=null"
+        )
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _unreadable(path: str, reason: str) -> ConfigError:

@@ -38,7 +38,7 @@ def test_blobs_have_the_spread_that_was_asked_for():
 
 
 def test_one_blob_is_no_classification():
-    with pytest.raises(ConfigError, match=r"centers must be in \[2, inf\), got 1"):
+    with pytest.raises(ConfigError, match=r"centers must be in \[2, 1048576\], got 1"):
         Blobs(centers=1)
 
 

@@ -2,13 +2,15 @@ import math
 import sys
 import zlib
 from collections import Counter
+from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
 import torch
 
 from optlab.config import ConfigError
-from optlab.tasks.text import Alphabet, Characters
+from optlab.files import digest_of
+from optlab.tasks.text import LARGEST, Alphabet, Characters
 
 SENTENCES = "".join(f"{i} times {i} is {i * i}; " for i in range(200))
 
@@ -139,16 +141,46 @@ def test_a_file_that_is_no_text_is_one_sentence(file_of, content, reason):
 def test_a_missing_file_and_a_folder_are_said_so(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.*No such file"):
         Characters(path=str(tmp_path / "nowhere")).load()
-    with pytest.raises(ConfigError, match="Is a directory"):
+    with pytest.raises(ConfigError, match="it is a folder"):
         Characters(path=str(tmp_path)).load()
 
 
-def test_a_text_shorter_than_a_window_in_each_split_is_refused(file_of):
+def test_a_text_too_large_for_memory_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "huge.txt"
+    with path.open("wb") as file:
+        file.truncate(LARGEST + 1)  # takes no room on the disk
+    with pytest.raises(ConfigError, match=r"huge\.txt': it has 268,435,457 bytes, and 268,435,456"):
+        Characters(path=str(path)).load()
+
+
+def test_a_file_that_disappears_after_it_was_found_is_a_sentence(file_of, monkeypatch):
+    def gone(path: Path) -> bytes:
+        raise FileNotFoundError(2, "No such file or directory", str(path))
+
+    path = file_of(SENTENCES)
+    monkeypatch.setattr(Path, "read_bytes", gone)
+    with pytest.raises(ConfigError, match=r"text\.txt': No such file or directory"):
+        Characters(path=path).load()
+
+
+def test_another_text_than_the_one_that_was_meant_is_refused(file_of):
+    path = file_of(SENTENCES)
+    digest = digest_of(SENTENCES.encode())
+    assert len(Characters(path=path, digest=digest, length=10).load().train) > 0
+    file_of(SENTENCES + "!")
+    with pytest.raises(
+        ConfigError, match=rf"not {digest} \(task\.digest\); restore it, or take it"
+    ):
+        Characters(path=path, digest=digest, length=10).load()
+
+
+def test_a_text_shorter_than_a_window_in_each_split_is_refused(file_of, monkeypatch):
     with pytest.raises(ConfigError, match=r"has 160 characters.*length=32 need about 165"):
         Characters(path=file_of("a" * 160)).load()
     assert len(Characters(path=file_of("a" * 165)).load().test) == 1
-    with pytest.raises(ConfigError, match=r"the help of Python has \d+ characters"):
-        Characters(length=200_000).load()
+    monkeypatch.setattr("optlab.tasks.text._help_of_python", lambda: "a" * 160)
+    with pytest.raises(ConfigError, match="the help of Python has 160 characters"):
+        Characters().load()
 
 
 @pytest.mark.parametrize(("option", "value"), [("length", 0), ("max_rows", 4)])
