@@ -61,13 +61,23 @@ class Registry(Generic[T]):
                 that have them; for values that are not allowed.
         """
         entry = self.get(name)
-        known = options_of(entry)
+        keywords = self.bind(name, options, where)
+        return entry(**keywords) if inspect.isclass(entry) else partial(entry, **keywords)
+
+    def bind(self, name: str, options: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+        """Return checked keyword arguments for what carries the options of ``name``.
+
+        Raises:
+            ConfigError: As `create` does.
+        """
+        owner = options_owner(self.get(name))
+        known = options_of(owner)
         for option in options:
             if option not in known:
-                having = [other for other, each in self.items() if option in options_of(each)]
+                owners = [(other, options_owner(each)) for other, each in self.items()]
+                having = [other for other, each in owners if option in options_of(each)]
                 raise unknown_option(where or self.group, name, str(option), known, having)
-        keywords = bind(entry, options, where or self.group)
-        return entry(**keywords) if inspect.isclass(entry) else partial(entry, **keywords)
+        return bind(owner, options, where or self.group)
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._entries))

@@ -26,7 +26,11 @@ class Range:
     def __str__(self) -> str:
         left = "(" if self.open_low or math.isinf(self.low) else "["
         right = ")" if self.open_high or math.isinf(self.high) else "]"
-        return f"{left}{self.low:g}, {self.high:g}{right}"
+        return f"{left}{_written(self.low)}, {_written(self.high)}{right}"
+
+
+def _written(bound: float) -> str:
+    return f"{bound:.0f}" if float(bound).is_integer() and abs(bound) < 1e10 else f"{bound:g}"
 
 
 Real = Annotated[float, Range()]
@@ -36,4 +40,8 @@ Fraction = Annotated[float, Range(low=0.0, high=1.0)]
 Decay = Annotated[float, Range(low=0.0, high=1.0, open_high=True)]
 Count = Annotated[int, Range(low=1)]
 Natural = Annotated[int, Range(low=0)]
+Width = Annotated[int, Range(low=1, high=2**20)]
+"""Numbers side by side: units of a layer, channels, features. More do not fit anywhere."""
+Depth = Annotated[int, Range(low=1, high=10_000)]
+"""Things that are made one after another: layers, time steps. More would never be done."""
 BatchSize = Count | Literal["full"]

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import inspect
 import math
+import reprlib
 import types
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -16,11 +17,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from optlab.config.errors import ConfigError, unknown_name
 from optlab.types import Range
 
+#: Numbers beyond these are typing errors, and nothing that computes with them can hold them.
+LARGEST_REAL, LARGEST_INTEGER = 3.4028234e38, 2**63 - 1  # of float32, of int64
+
 #: Parameters that the program supplies, never a configuration.
 SUPPLIED = frozenset({"self", "generator", "context", "function"})
 
 
-def options_of(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+@functools.cache
+def options_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
     """Return the configurable parameters of ``target`` by name, annotations resolved.
 
     For a function these are its keyword-only parameters (the positional ones are its data); for a
@@ -92,7 +97,7 @@ def check_value(value: Any, annotation: Any, where: str) -> Any:
         if isinstance(error, ConfigError):
             raise
         name, allowed = where.rpartition(".")[2], describe(annotation)
-        raise ConfigError(f"{name} must be {allowed}, got {value!r} ({where})") from None
+        raise ConfigError(f"{name} must be {allowed}, got {shown(value)} ({where})") from None
 
 
 def describe(annotation: Any) -> str:
@@ -116,6 +121,21 @@ def describe(annotation: Any) -> str:
     return words.get(annotation, getattr(annotation, "__name__", str(annotation)))
 
 
+def shown(value: Any) -> str:
+    """Return ``repr(value)``, cut where it would be longer than a line."""
+    return _SHORT.repr(value)
+
+
+def cut(text: str) -> str:
+    """Return a text, or its beginning and end where it would fill several lines."""
+    return text if len(text) <= 300 else f"{text[:200]} ... {text[-80:]}"
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 80
+_SHORT.maxlist = _SHORT.maxtuple = _SHORT.maxdict = 8
+
+
 def _convert(value: Any, annotation: Any, where: str) -> Any:
     origin, args = get_origin(annotation), get_args(annotation)
     if annotation is Any:
@@ -131,11 +151,11 @@ def _convert(value: Any, annotation: Any, where: str) -> Any:
     if annotation is float:
         _require(isinstance(value, int | float) and not isinstance(value, bool), value)
         _require(math.isfinite(value), value)
-        return float(value)
+        return _not_beyond(LARGEST_REAL, float(value), where)
     if annotation is int:
         _require(isinstance(value, int | float) and not isinstance(value, bool), value)
-        _require(float(value).is_integer(), value)
-        return int(value)
+        _require(isinstance(value, int) or value.is_integer(), value)
+        return _not_beyond(LARGEST_INTEGER, int(value), where)
     if annotation is type(None):
         return _require(value is None, value)
     return _require(isinstance(value, annotation), value)
@@ -162,7 +182,16 @@ def _in_range(value: Any, extras: tuple[Any, ...], where: str) -> Any:
     for extra in extras:
         if isinstance(extra, Range) and isinstance(value, int | float) and value not in extra:
             name = where.rpartition(".")[2]
-            raise ConfigError(f"{name} must be in {extra}, got {value!r} ({where})")
+            raise ConfigError(f"{name} must be in {extra}, got {shown(value)} ({where})")
+    return value
+
+
+def _not_beyond(largest: float, value: Any, where: str) -> Any:
+    if abs(value) > largest:
+        name = where.rpartition(".")[2]
+        raise ConfigError(
+            f"{name} must be of size {largest:.3g} at most, got {shown(value)} ({where})"
+        )
     return value
 
 

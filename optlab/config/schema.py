@@ -1,10 +1,10 @@
 """Sections of a run's configuration that are not a choice of some registered thing."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from optlab.config.check import validate
-from optlab.types import BatchSize, Count, Natural, NonNegative
+from optlab.types import BatchSize, Count, Natural, NonNegative, Range
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainerConfig:
     restore_best: bool = True
     engine: Literal["auto", "native", "functional", "plain"] = "auto"
     dtype: Literal["float32", "float64"] = "float32"
-    threads: Count = 1
+    threads: Annotated[int, Range(low=1, high=1024)] = 1
 
     def __post_init__(self) -> None:
         validate(self, "trainer")
@@ -49,7 +49,7 @@ class TrainerConfig:
 
 @dataclass(frozen=True)
 class DiagnosticsConfig:
-    """What is measured inside the network, and how often.
+    """What is measured inside the network, and how often; the defaults are those of economy.
 
     Attributes:
         every: Updates between the measurements of norms and ratios; 0 turns them off.
@@ -59,12 +59,12 @@ class DiagnosticsConfig:
             by parameter; of more than 12, for 12 from the first to the last.
         flow_every: Updates between looks at how gradients flow back through the layers, the first
             before the first update; 0 turns them off. Each makes a pass of its own on a few fixed
-            training rows and costs four to five updates. See `optlab.diagnostics.gradient_flow`.
+            training rows. See `optlab.diagnostics.gradient_flow`.
         dead_units: Record at each evaluation the share of hidden units that no training row wakes;
             that takes a pass forward over all of them.
     """
 
-    every: Natural = 50
+    every: Natural = 250
     gradient_norms: bool = True
     weight_norms: bool = True
     update_ratios: bool = True
@@ -99,5 +99,5 @@ NAMED_SECTIONS = ("task", "model", "norm", "activation", "init", "loss", "optimi
 #: Every other top-level key of a run's configuration.
 OTHER_KEYS = (
     *("transform", "regularizer", "trainer", "diagnostics", "logger"),
-    *("seed", "device", "plugins"),
+    *("seed", "device", "plugins", "checkpoint_s"),
 )

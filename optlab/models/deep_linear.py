@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from optlab.models.context import ModelContext
 from optlab.nn.linear import Linear
 from optlab.registry import models
-from optlab.types import Count
+from optlab.types import Depth, Width
 
 
 class DeepLinear(nn.Module):
@@ -48,7 +48,7 @@ class DeepLinear(nn.Module):
 
 
 @models.register("deep_linear")
-def build_deep_linear(context: ModelContext, *, depth: Count = 4, width: Count = 64) -> DeepLinear:
+def build_deep_linear(context: ModelContext, *, depth: Depth = 4, width: Width = 64) -> DeepLinear:
     """Build a `DeepLinear` for a task."""
     context.refuse_sequences("deep_linear")
     return DeepLinear(context.num_inputs, depth, width, context.num_outputs)

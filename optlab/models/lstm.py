@@ -10,15 +10,15 @@ from optlab.nn.dropout import Rate, drop_probability
 from optlab.nn.recurrent.layers import RecurrentInit
 from optlab.nn.recurrent.lstm import LSTM
 from optlab.registry import models
-from optlab.types import Count, Real
+from optlab.types import Depth, Real, Width
 
 
 @models.register("lstm")
 def build_lstm(
     context: ModelContext,
     *,
-    hidden: Count = 64,
-    layers: Count = 1,
+    hidden: Width = 64,
+    layers: Depth = 1,
     dropout: Rate = 0.0,
     bidirectional: bool = False,
     forget_bias: Real = 1.0,

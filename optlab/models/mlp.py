@@ -2,18 +2,19 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
 
-from optlab.config import ConfigError
+from optlab.config import ConfigError, check_value
 from optlab.models.context import ModelContext
 from optlab.nn.activations import ReLU
 from optlab.nn.dropout import Dropout, Rate, drop_probability
 from optlab.nn.linear import Linear
 from optlab.nn.normalization.batchnorm import BatchNorm1d
 from optlab.registry import models
-from optlab.types import Count
+from optlab.types import Width
 
 NormPosition = Literal["pre", "post"]
 
@@ -52,12 +53,12 @@ class MLP(nn.Module):
         super().__init__()
         for part, maker in (("activation", activation), ("norm", norm)):
             _check_makes_modules(part, maker)
-        widths = [in_features, *hidden]
+        widths = [in_features, *check_value(hidden, tuple[Width, ...], "hidden")]
         rate = drop_probability(dropout)
         self.hidden = nn.Sequential(
             *(
                 _hidden_layer(before, width, activation, norm, norm_position, rate)
-                for before, width in zip(widths, hidden, strict=False)
+                for before, width in pairwise(widths)
             )
         )
         self.output = Linear(widths[-1], out_features)
@@ -72,7 +73,7 @@ class MLP(nn.Module):
 def build_mlp(
     context: ModelContext,
     *,
-    hidden: tuple[Count, ...] = (64,),
+    hidden: tuple[Width, ...] = (64,),
     norm_position: NormPosition = "pre",
     dropout: Rate = 0.0,
 ) -> MLP:

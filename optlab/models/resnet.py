@@ -16,7 +16,7 @@ from optlab.nn.images.pooling import GlobalAvgPool2d
 from optlab.nn.linear import Linear
 from optlab.nn.normalization.batchnorm import BatchNorm
 from optlab.registry import models
-from optlab.types import Count
+from optlab.types import Depth, Width
 
 Shortcut = Literal["A", "B"]
 
@@ -184,8 +184,8 @@ def _conv(
 def build_resnet(
     context: ModelContext,
     *,
-    depth: Count = 8,
-    width: Count = 16,
+    depth: Depth = 8,
+    width: Width = 16,
     shortcut: Shortcut = "A",
 ) -> ResNet:
     """Build a `ResNet` for a task of images."""

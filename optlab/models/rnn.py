@@ -19,7 +19,7 @@ from optlab.nn.recurrent.layers import RecurrentInit
 from optlab.nn.recurrent.rnn import RNN
 from optlab.nn.recurrent.rnn_operation import Nonlinearity
 from optlab.registry import models
-from optlab.types import Count, Real
+from optlab.types import Depth, Real, Width
 
 
 @models.register("rnn")
@@ -52,8 +52,8 @@ class RNNBuilder:
         ConfigError: For options that do not go together, or not with the task.
     """
 
-    hidden: Count = 64
-    layers: Count = 1
+    hidden: Width = 64
+    layers: Depth = 1
     nonlinearity: Nonlinearity = "tanh"
     dropout: Rate = 0.0
     recurrent_init: RecurrentInit = "orthogonal"
@@ -61,7 +61,7 @@ class RNNBuilder:
     inputs: Literal["weights", "initial", "clamped"] = "weights"
     outputs: Literal["linear", "units"] = "linear"
     feedback: Literal["hidden", "output", "both"] = "hidden"
-    steps: Count | None = None
+    steps: Depth | None = None
     learn_initial: bool = False
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ from optlab.nn.linear import Linear
 from optlab.nn.recurrent.first_weights import RecurrentInit, fill_first_weights
 from optlab.nn.recurrent.rnn import recurrent_initializer
 from optlab.nn.recurrent.rnn_operation import Nonlinearity, recur
-from optlab.types import Count
+from optlab.types import Depth
 
 
 class Units(nn.Module):
@@ -91,7 +91,7 @@ class Units(nn.Module):
         if not readout:
             check_scores_of_units(num_outputs, width)
         self.num_given, self.num_outputs, self.nonlinearity = num_given, num_outputs, nonlinearity
-        self.clamped, self.steps = clamped, check_value(steps, Count | None, "steps")
+        self.clamped, self.steps = clamped, check_value(steps, Depth | None, "steps")
         self.vocabulary, self.target_steps = vocabulary, checked_target_steps(target_steps)
         self._recurrent = recurrent_initializer(recurrent_init, recurrent_gain)
         self.weight = nn.Parameter(torch.empty(num_units, num_units))

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import Tensor, nn
 
@@ -16,7 +16,7 @@ from optlab.nn.images.convolution import Conv2d
 from optlab.nn.images.pooling import AvgPool2d, MaxPool2d
 from optlab.nn.normalization.batchnorm import BatchNorm
 from optlab.registry import models
-from optlab.types import Count
+from optlab.types import Range, Width
 
 Pooling = Literal["max", "avg", "none"]
 _POOLS: dict[str, type[nn.Module]] = {"max": MaxPool2d, "avg": AvgPool2d}
@@ -90,10 +90,10 @@ class SmallCNN(nn.Module):
 def build_small_cnn(
     context: ModelContext,
     *,
-    channels: tuple[Count, ...] = (16, 32),
-    kernel: Count = 3,
+    channels: tuple[Width, ...] = (16, 32),
+    kernel: Annotated[int, Range(low=1, high=1024)] = 3,
     pool: Pooling = "max",
-    hidden: tuple[Count, ...] = (64,),
+    hidden: tuple[Width, ...] = (64,),
     norm_position: NormPosition = "pre",
     dropout: Rate = 0.0,
 ) -> SmallCNN:

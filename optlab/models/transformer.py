@@ -24,7 +24,7 @@ from optlab.nn.embedding import Embedding
 from optlab.nn.linear import Linear
 from optlab.nn.normalization.layernorm import LayerNorm
 from optlab.registry import models
-from optlab.types import Count
+from optlab.types import Depth, Width
 
 
 class Block(nn.Module):
@@ -147,9 +147,9 @@ class Transformer(nn.Module):
 def build_transformer(
     context: ModelContext,
     *,
-    width: Count = 64,
-    heads: Count = 4,
-    depth: Count = 2,
+    width: Width = 64,
+    heads: Width = 4,
+    depth: Depth = 2,
     dropout: Rate = 0.0,
 ) -> Transformer:
     """Build a `Transformer` for a task of sequences.

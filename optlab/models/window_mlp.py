@@ -21,7 +21,7 @@ from optlab.models.sequences import (
 from optlab.nn.activations import ReLU
 from optlab.nn.dropout import Rate
 from optlab.registry import models
-from optlab.types import Count
+from optlab.types import Depth, Width
 
 
 class WindowMLP(nn.Module):
@@ -63,7 +63,7 @@ class WindowMLP(nn.Module):
         target_steps: int | None = None,
     ) -> None:
         super().__init__()
-        self.window = check_value(window, Count, "window")
+        self.window = check_value(window, Depth, "window")
         self.vocabulary, self.target_steps = vocabulary, checked_target_steps(target_steps)
         self.input_size = input_size
         self.mlp = MLP(window * input_size, hidden, num_outputs, activation, norm, dropout=dropout)
@@ -93,8 +93,8 @@ class WindowMLP(nn.Module):
 def build_window_mlp(
     context: ModelContext,
     *,
-    hidden: tuple[Count, ...] = (64,),
-    window: Count = 1,
+    hidden: tuple[Width, ...] = (64,),
+    window: Depth = 1,
     dropout: Rate = 0.0,
 ) -> WindowMLP:
     """Build a `WindowMLP` for a task of sequences.

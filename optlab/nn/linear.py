@@ -3,7 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from optlab.config import ConfigError, check_value
 from optlab.init import uniform_fan_in_
+from optlab.types import Count
 
 
 class Linear(nn.Module):
@@ -35,9 +37,11 @@ class Linear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.in_features = in_features
-        self.out_features = out_features
+        self.in_features: int = check_value(in_features, Count, "in_features")
+        self.out_features: int = check_value(out_features, Count, "out_features")
         dtype = dtype or torch.get_default_dtype()
+        if not (dtype.is_floating_point or dtype.is_complex):
+            raise ConfigError(f"weights must be of a floating-point dtype, got dtype={dtype}")
         weight = torch.empty(out_features, in_features, dtype=torch.float32)
         uniform_fan_in_(weight, generator=generator)
         self.weight = nn.Parameter(weight.to(device, dtype))
@@ -45,12 +49,36 @@ class Linear(nn.Module):
         self.bias = nn.Parameter(zeros) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the scores z, shape (..., out_features)."""
+        """Return the scores z, shape (..., out_features).
+
+        Raises:
+            ConfigError: For an input with another number of features, of another dtype, or on
+                another device; looked for only where PyTorch cannot multiply.
+        """
         bias = self.bias
-        if bias is not None and x.ndim == 2:
-            return torch.addmm(bias, x, self.weight.t())
-        z = x @ self.weight.t()
+        try:
+            if bias is not None and x.ndim == 2:
+                return torch.addmm(bias, x, self.weight.t())
+            z = x @ self.weight.t()
+        except (RuntimeError, AttributeError, TypeError):
+            self._refuse(x)
+            raise
         return z if bias is None else z + bias
+
+    def _refuse(self, x: Tensor) -> None:
+        """Say what is wrong with an input, if it is that."""
+        if not isinstance(x, Tensor):
+            raise ConfigError(f"Linear takes a tensor, got {type(x).__name__}")
+        if x.ndim == 0 or x.shape[-1] != self.in_features:
+            raise ConfigError(
+                f"Linear takes inputs of shape (..., {self.in_features}), got {tuple(x.shape)}"
+            )
+        own = self.weight
+        if x.dtype != own.dtype or x.device != own.device:
+            raise ConfigError(
+                f"inputs must have the parameters' dtype and device, {own.dtype} on {own.device}, "
+                f"got {x.dtype} on {x.device}; convert the input or the module with .to(...)"
+            )
 
     def extra_repr(self) -> str:
         """Return the sizes, for ``print(module)``."""

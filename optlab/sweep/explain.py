@@ -2,7 +2,8 @@
 
 import errno
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Any
 
@@ -13,13 +14,34 @@ from hydra.errors import (
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationKeyError,
+    OmegaConfBaseException,
+)
 
-from optlab.config import ConfigError, unknown_name, unknown_option
+from optlab.config import ConfigError, cut, shown, unknown_name, unknown_option
 from optlab.sweep.refusal import SweepRefused
 
 #: What a user may have done wrong; anything else is a fault of the program.
 USER_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLError)
+
+
+#: What to do about errors of the system.
+FREE = "free some space and start the same line again"
+ELSEWHERE = "make the folder writable, or choose another with sweep.dir or hydra.run.dir"
+REMEDIES = {
+    errno.ENOSPC: FREE,
+    errno.EDQUOT: FREE,
+    errno.EFBIG: "allow longer files (ulimit -f) and start the same line again",
+    errno.EIO: "see to the disk and start the same line again",
+    errno.EROFS: ELSEWHERE,
+    errno.EACCES: ELSEWHERE,
+    errno.EPERM: ELSEWHERE,
+    errno.ENOTDIR: "a file stands in its way: move it away, or choose another folder",
+    errno.EEXIST: "a file stands in its way: move it away, or choose another folder",
+}
 
 
 def explain(error: BaseException) -> str:
@@ -31,7 +53,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, MissingConfigException) and error.missing_cfg_file is not None:
         return _missing(error)
     if isinstance(error, OverrideParseException):
-        return f"cannot read the override {error.override!r}: {_first_line(error.message)}"
+        return f"cannot read the override {shown(error.override)}: {_of_grammar(error.message)}"
     if isinstance(error, OSError) and not isinstance(error, HydraException):
         return _system_error(error)
     cause = error.__cause__
@@ -39,6 +61,10 @@ def explain(error: BaseException) -> str:
         cause, ConfigAttributeError | ConfigKeyError
     ):
         return _unknown_key(cause)
+    if isinstance(error, InterpolationKeyError):
+        return _missing_key(error)
+    if cause is not None and str(error).startswith("Error merging override"):
+        return f"{_first_line(str(error))}: {_first_line(str(cause))}"
     fixed = re.match(r"Could not override '(\w+)'", str(error))
     if fixed:
         name = fixed.group(1)
@@ -52,6 +78,57 @@ def explain(error: BaseException) -> str:
             "with sweep.search=halton sweep.trials=N, or list values with range(a,b,step)"
         )
     return _first_line(str(error))
+
+
+def _of_grammar(message: str) -> str:
+    if "LexerNoViableAltException" in message:
+        return "quotes that do not match, or characters that need quotes: KEY='\"VALUE\"'"
+    return cut(_first_line(message))
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Make a user's mistake of what Hydra and OmegaConf stumble over without a word of their own.
+
+    Raises:
+        ConfigError: For errors of Python that were raised in their code.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        if isinstance(error, USER_ERRORS) or not _is_of_hydra(error):
+            raise
+        raise ConfigError(_unreadable(error)) from error
+
+
+def _is_of_hydra(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return str(place).partition(".")[0] in ("hydra", "omegaconf", "antlr4")
+
+
+def _unreadable(error: BaseException) -> str:
+    index = re.match(r"invalid literal for int\(\) with base 10: ('.*')", str(error))
+    if index:
+        return (
+            f"a list has no option {index.group(1)}; give the list as a whole, such as "
+            "'model.hidden=[64,32]'"
+        )
+    if isinstance(error, RecursionError):
+        return "the line cannot be read: brackets lie too deep in one another"
+    return f"the line cannot be read: {_first_line(str(error))}"
+
+
+def _missing_key(error: Exception) -> str:
+    found = re.match("Interpolation key '(.*)' not found", str(error))
+    key = found.group(1) if found else "a key"
+    section = key.partition(".")[0]
+    return (
+        f"the configuration has no {key}, which {getattr(error, 'full_key', 'another')} refers to; "
+        f"choose one with {section}=NAME, or give the file all sections of a run's config.yaml"
+    )
 
 
 def _missing(error: MissingConfigException) -> str:
@@ -92,13 +169,12 @@ def _is_section(node: Any, key: str) -> bool:
 
 
 def _system_error(error: OSError) -> str:
-    remedy = {
-        errno.ENOSPC: "; free some space and start the same line again",
-    }
     where = f" ({error.filename})" if error.filename else ""
-    return f"{error.strerror or error}{where}{remedy.get(error.errno or 0, '')}"
+    remedy = REMEDIES.get(error.errno or 0)
+    return f"{error.strerror or error}{where}" + (f"; {remedy}" if remedy else "")
 
 
 def _first_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(line for line in lines if not line.startswith("See http")) or text
+    noise = ("See http", "full_key: ", "object_type=")
+    return " ".join(line for line in lines if not line.startswith(noise)) or text

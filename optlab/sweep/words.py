@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Glob, Override
 
-from optlab.config import ConfigError
+from optlab.config import ConfigError, shown
 from optlab.config.schema import NAMED_SECTIONS
-from optlab.results import OUTCOME_FREE
+from optlab.identity import OUTCOME_FREE
 from optlab.sweep.run_folder import Grid
 
 SECTIONS = (*NAMED_SECTIONS, "transform", "regularizer", "trainer", "diagnostics", "logger")
+GROUPS = (*SECTIONS, "experiment")
+#: Letters of a name; Hydra looks for a file of that name, and systems have none longer.
+LONGEST = 200
+#: Where output goes.
+FOLDERS = ("sweep.dir", "hydra.run.dir", "hydra.sweep.dir")
 MULTIRUN_FLAGS = {"-m", "--multirun"}
 
 
@@ -25,18 +30,28 @@ def refuse_mistakes(overrides: Sequence[Override], multirun: bool) -> None:
     """Refuse what Hydra would answer with a traceback, or not at all."""
     for override in overrides:
         name = override.key_or_group
-        if name in SECTIONS and not override.is_delete() and override.value() is None:
-            raise ConfigError(f"{name} must be the name of a choice, got null ({name})")
-        if name == "sweep.dir" and override.value() in ("", None):
-            raise ConfigError(
-                "sweep.dir must be a folder, got nothing; the current one is sweep.dir=."
-            )
+        if name in GROUPS and not override.is_delete():
+            _refuse_no_choice(name, override)
+        if len(name) > LONGEST:
+            raise ConfigError(f"there is no option with a name like {shown(name)}")
+        if name in FOLDERS and override.value() in ("", None):
+            raise ConfigError(f"{name} must be a folder, got nothing; the current one is {name}=.")
         if name == "sweep.dir" and not multirun:
             raise ConfigError(
                 "sweep.dir is the folder of a sweep; for one run use hydra.run.dir=FOLDER"
             )
         if name.startswith("sweep."):
             _refuse_misplaced(override, multirun)
+
+
+def _refuse_no_choice(name: str, override: Override) -> None:
+    """Refuse what is neither a name, nor several of them, nor values of options (a mapping)."""
+    value = override.value()
+    if value is None or isinstance(value, bool | int | float | list):
+        given = "null" if value is None else override.get_value_element_as_str()
+        raise ConfigError(f"{name} must be the name of a choice, got {given} ({name})")
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise ConfigError(f"{name} must be the name of a choice, got {shown(value)} ({name})")
 
 
 def _refuse_misplaced(override: Override, multirun: bool) -> None:

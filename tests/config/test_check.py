@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optlab.config import ConfigError, bind, check_value, options_of, validate
+from optlab.config import ConfigError, bind, check_value, cut, options_of, validate
 from optlab.config.check import describe
 from optlab.types import BatchSize, Count, Decay, NonNegative, Positive, Range, Real
 
@@ -208,3 +208,28 @@ class TestCheckValue:
 )
 def test_describe_says_in_words_what_is_allowed(annotation: Any, words: str) -> None:
     assert describe(annotation) == words
+
+
+class TestLimits:
+    @pytest.mark.parametrize("value", [1e39, -1e39, 10**40])
+    def test_a_real_number_fits_into_float32(self, value: float) -> None:
+        with pytest.raises(ConfigError, match=r"^lr must be of size 3.4e\+38 at most, got"):
+            check_value(value, Real, "lr")
+
+    def test_a_whole_number_fits_into_int64(self) -> None:
+        assert check_value(2**63 - 1, int, "seed") == 2**63 - 1
+        with pytest.raises(ConfigError, match=r"^seed must be of size 9.22e\+18 at most, got"):
+            check_value(2**63, int, "seed")
+
+    def test_a_long_value_is_cut_in_a_message(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            check_value("x" * 10_000, Real, "lr")
+        assert len(str(caught.value)) < 200
+
+    def test_a_long_text_keeps_its_beginning_and_its_end(self) -> None:
+        assert cut("short") == "short"
+        assert cut("a" * 500 + "b" * 500) == f"{'a' * 200} ... {'b' * 80}"
+
+    def test_bounds_are_written_as_they_are_typed(self) -> None:
+        assert str(Range(low=1, high=2**20)) == "[1, 1048576]"
+        assert str(Range(low=0.0, high=0.5, open_high=True)) == "[0, 0.5)"

@@ -247,7 +247,7 @@ def test_names_of_parameters_are_readable():
             "learn_initial=true would do nothing",
         ),
         ({"recurrent_init": "same", "recurrent_gain": 2.0}, "recurrent_gain=2 would do nothing"),
-        ({"hidden": 0}, r"hidden must be in \[1, inf\), got 0 \(model.hidden\)"),
+        ({"hidden": 0}, r"hidden must be in \[1, 1048576\], got 0 \(model.hidden\)"),
         ({"inputs": "output"}, "inputs must be one of weights, initial, clamped"),
     ],
 )
@@ -301,7 +301,7 @@ def test_units_that_cannot_run_are_refused():
         Units(8, 8, 2, clamped=True, steps=None)
     with pytest.raises(ConfigError, match="3 scores cannot be taken from the states of 2 units"):
         Units(8, 6, 3, clamped=True, steps=None, readout=False)
-    with pytest.raises(ConfigError, match=r"steps must be in \[1, inf\), got 0"):
+    with pytest.raises(ConfigError, match=r"steps must be in \[1, 10000\], got 0"):
         Units(8, 3, 2, clamped=False, steps=0)
 
 

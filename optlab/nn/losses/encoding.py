@@ -32,7 +32,13 @@ def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype = torch.float32
 
 
 def check_labels(labels: Tensor, num_classes: int) -> None:
-    """Raise `ConfigError` for a label outside 0..C-1."""
+    """Raise `ConfigError` for a label outside 0..C-1, and for what are no whole numbers."""
+    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.is_complex():
+        kind = labels.dtype if isinstance(labels, Tensor) else type(labels).__name__
+        raise ConfigError(
+            f"labels must be a tensor of whole numbers, int64, got {kind}; convert them with "
+            ".long(), or number them with label_encode"
+        )
     if labels.numel() and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
         raise ConfigError(
             f"labels must be in 0..{num_classes - 1} for {num_classes} classes, got "

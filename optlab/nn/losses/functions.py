@@ -10,11 +10,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from optlab.config import ConfigError
+from optlab.nn.losses.encoding import check_labels
+
 Reduction = Literal["mean", "none"]
 
 
 def mse(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """Squared error (y - p)^2, gradient -2 (y - p) (course notes, row LOS-01)."""
+    _check_pair(prediction, target)
     return _reduce((prediction - target).square(), reduction)
 
 
@@ -25,6 +29,7 @@ def half_mse(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") 
 
 def mae(prediction: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """Absolute error |y - p|, robust to outliers; gradient 0 at y = p (row LOS-04)."""
+    _check_pair(prediction, target)
     return _reduce((prediction - target).abs(), reduction)
 
 
@@ -36,6 +41,7 @@ def huber(
     Half the squared error for small errors, delta times the absolute error for large ones.
     Source: Huber, 1964; course notes, rows LOS-05 and E5.
     """
+    _check_pair(prediction, target)
     error = (prediction - target).abs()
     quadratic = error.clamp(max=delta)
     return _reduce(quadratic * torch.sub(error, quadratic, alpha=0.5), reduction)
@@ -47,6 +53,7 @@ def bce(probability: Tensor, target: Tensor, reduction: Reduction = "mean") -> T
     Probabilities are kept one rounding away from 0 and 1, where the logarithm is infinite;
     `bce_with_logits` needs no such bound.
     """
+    _check_pair(probability, target)
     edge = torch.finfo(probability.dtype).eps
     p = probability.clamp(edge, 1 - edge)
     return _reduce(-(target * p.log() + (1 - target) * (1 - p).log()), reduction)
@@ -58,6 +65,7 @@ def bce_with_logits(score: Tensor, target: Tensor, reduction: Reduction = "mean"
     With r = max(z, 0), -|z| is written z - 2 r: so the gradient is right at z = 0 as well, where
     a net with zero weights starts, and derivatives of any order are finite at large |z|.
     """
+    _check_pair(score, target)
     r = torch.relu(score)
     tail = torch.log1p(torch.exp(torch.sub(score, r, alpha=2)))
     return _reduce(torch.addcmul(r, target, score, value=-1) + tail, reduction)
@@ -71,12 +79,14 @@ def cce(probability: Tensor, target: Tensor, reduction: Reduction = "mean") -> T
         target: One-hot rows or other distributions, shape (B, C).
         reduction: ``"none"`` gives shape (B,).
     """
+    _check_pair(probability, target)
     logs = probability.clamp(min=torch.finfo(probability.dtype).tiny).log()
     return _reduce(-(target * logs).sum(-1), reduction)
 
 
 def cce_with_logits(score: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tensor:
     """`cce` of p = softmax(z); gradient p - y."""
+    _check_pair(score, target)
     return _reduce(-(target * torch.log_softmax(score, -1)).sum(-1), reduction)
 
 
@@ -97,6 +107,7 @@ def perceptron_loss(score: Tensor, target: Tensor, reduction: Reduction = "mean"
     On the line itself (f = 0) the gradient is -y, that of a wrong row, as in the update rule of
     the notes (rows PER-06 and E20); f = 0 everywhere is a trivial minimum (row LOS-12).
     """
+    _check_pair(score, target)
     signed = target * score
     return _reduce(torch.relu(signed) - signed, reduction)
 
@@ -106,7 +117,17 @@ def hinge(score: Tensor, target: Tensor, reduction: Reduction = "mean") -> Tenso
 
     The notes give this name to `perceptron_loss`.
     """
+    _check_pair(score, target)
     return _reduce(torch.relu(1 - target * score), reduction)
+
+
+def _check_pair(prediction: Tensor, target: Tensor) -> None:
+    """Refuse shapes that PyTorch would stretch: (B, 1) and (B,) to B x B. One number stays one."""
+    if prediction.shape != target.shape and prediction.ndim:
+        raise ConfigError(
+            f"predictions and targets must have one shape, got {tuple(prediction.shape)} and "
+            f"{tuple(target.shape)}; reshape one of them, as with .unsqueeze(-1)"
+        )
 
 
 def _reduce(values: Tensor, reduction: Reduction) -> Tensor:
@@ -115,7 +136,16 @@ def _reduce(values: Tensor, reduction: Reduction) -> Tensor:
 
 def _pick(logs: Tensor, labels: Tensor, reduction: Reduction) -> Tensor:
     """Return minus the logarithm (B, C) in each label's column."""
-    chosen = logs.gather(-1, labels.unsqueeze(-1))
+    if labels.shape != logs.shape[:-1]:
+        raise ConfigError(
+            f"labels must be one for each row of scores, shape {tuple(logs.shape[:-1])}, got "
+            f"{tuple(labels.shape)}"
+        )
+    try:
+        chosen = logs.gather(-1, labels.unsqueeze(-1))
+    except (RuntimeError, IndexError):
+        check_labels(labels, logs.shape[-1])
+        raise
     if reduction == "mean":
         # One kernel less, forward and backward, than the mean of the negative.
         return chosen.sum() * (-1 / labels.numel())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from optlab.config import ConfigError, check_value
 from optlab.nn.lone import parameter_of
 from optlab.nn.normalization.normalize import batch_normalize, track
-from optlab.types import Fraction, Positive
+from optlab.types import Count, Fraction, Positive
 
 EpsMode = Literal["variance", "sigma"]
 
@@ -75,7 +75,7 @@ class BatchNorm(nn.Module):
         eps_mode: EpsMode = "variance",
     ) -> None:
         super().__init__()
-        self.num_features = num_features
+        self.num_features: int = check_value(num_features, Count, "num_features")
         self.eps = check_value(eps, Positive, "norm.eps")
         self.momentum = check_value(momentum, Fraction | None, "norm.momentum")
         self.affine = affine

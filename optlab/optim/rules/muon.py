@@ -54,7 +54,7 @@ normalization makes the same but for eps. ``eps`` is AdamW's too, whose own defa
 import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -66,7 +66,7 @@ from optlab.optim.rule import Hyper, NewState, Rule, State
 from optlab.optim.rules import adam, adamw
 from optlab.optim.torch_optimizer import RuleOptimizer
 from optlab.registry import optimizers
-from optlab.types import Count, Decay, NonNegative, Real
+from optlab.types import Decay, NonNegative, Range, Real
 
 AdjustLr = Literal["original", "match_rms_adamw"]
 _ADAMW = adamw.AdamWHyper()
@@ -108,7 +108,7 @@ class MuonHyper(Hyper):
     ns_b: Real = -4.7750
     ns_c: Real = 2.0315
     eps: NonNegative = 1e-7
-    ns_steps: Count = 5
+    ns_steps: Annotated[int, Range(low=1, high=99)] = 5  # torch refuses 100
     adjust_lr_fn: AdjustLr = "original"
     _: KW_ONLY
     ns_dtype: Literal["parameter", "bfloat16"] = "parameter"
