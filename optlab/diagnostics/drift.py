@@ -19,15 +19,19 @@ class Drift(Quantity):
     and calls for looks at the same rows: give one `Drift` to several monitors in turn. The first
     look has no values. Between layers this is the internal covariate shift that batch
     normalization is said to reduce (Ioffe and Szegedy, 2015). Units as in `DeadUnits`.
+
+    Attributes:
+        sums: What the last look left: rows, sums and sums of squares of every unit by activation,
+            shape (3, H).
     """
 
     def __init__(self) -> None:
         self._before: dict[str, Tensor] = {}
-        self._sums: dict[str, Tensor] = {}
+        self.sums: dict[str, Tensor] = {}
 
     def begin(self, modules: Mapping[str, nn.Module]) -> Collection[Handle]:
         # The last look is now the one to compare with.
-        self._before, self._sums = self._statistics(), {}
+        self._before, self.sums = self._statistics(), {}
         return ()
 
     def before(self, call: Call) -> None:
@@ -35,8 +39,8 @@ class Drift(Quantity):
         if z is not None and has_slopes(call.module):
             rows = units_last(z.detach().to(torch.float64)).flatten(0, -2)
             sums = torch.stack([torch.ones_like(rows).sum(0), rows.sum(0), rows.square().sum(0)])
-            known = self._sums.get(call.name)
-            self._sums[call.name] = sums if known is None else known + sums
+            known = self.sums.get(call.name)
+            self.sums[call.name] = sums if known is None else known + sums
 
     def values(self) -> dict[str, Tensor]:
         now = self._statistics()
@@ -48,16 +52,16 @@ class Drift(Quantity):
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Return what the last look left, for `load`."""
-        return {"before": self._before, "sums": self._sums}
+        return {"before": self._before, "sums": self.sums}
 
     def load(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Go on from what `state` returned."""
-        self._before, self._sums = dict(state["before"]), dict(state["sums"])
+        self._before, self.sums = dict(state["before"]), dict(state["sums"])
 
     def _statistics(self) -> dict[str, Tensor]:
         """Return (mu, sigma) of every unit by activation, shape (2, H)."""
         found = {}
-        for name, (rows, values, squares) in self._sums.items():
+        for name, (rows, values, squares) in self.sums.items():
             mean = values / rows
             variance = (squares / rows - mean.square()).clamp(min=0)
             found[name] = torch.stack([mean, variance.sqrt()])

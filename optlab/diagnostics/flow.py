@@ -1,11 +1,13 @@
 """What the training loop asks for: a look through the layers that leaves the run as it was."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from optlab.diagnostics.batchnorm_drift import BatchNormDrift
 from optlab.diagnostics.dead_units import DeadUnits
 from optlab.diagnostics.drift import Drift
 from optlab.diagnostics.gates import GateSaturation
@@ -16,6 +18,7 @@ from optlab.diagnostics.preactivation_gradients import PreactivationGradients
 from optlab.diagnostics.quantity import is_layer
 from optlab.diagnostics.saturation import Saturation
 from optlab.diagnostics.slopes import has_slopes
+from optlab.diagnostics.symmetric_units import SymmetricUnits
 from optlab.diagnostics.undisturbed import undisturbed
 from optlab.diagnostics.weight_gradients import GradientRatio
 
@@ -28,6 +31,29 @@ FLOW_ROWS = 32
 MOST_TAGS = 12
 
 
+@dataclass(frozen=True)
+class Look:
+    """What a look has seen, as numbers that leave the device in one copy.
+
+    Attributes:
+        tags: Names of the first numbers.
+        places: Where NaN and infinity were looked for: the other numbers, 1 where they were.
+        numbers: Shape (len(tags) + len(places),), float64.
+    """
+
+    tags: tuple[str, ...]
+    places: tuple[str, ...]
+    numbers: Tensor
+
+    def values(self) -> dict[str, float]:
+        """Return the values by tag, and under ``nonfinite/<module>`` the first bad place."""
+        numbers = self.numbers.tolist()
+        values = dict(zip(self.tags, numbers, strict=False))
+        flags = zip(self.places, numbers[len(self.tags) :], strict=True)
+        bad = next((place for place, flag in flags if flag), None)
+        return values if bad is None else values | {f"nonfinite/{bad}": 1.0}
+
+
 def gradient_flow(
     module: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
@@ -38,9 +64,10 @@ def gradient_flow(
     """Return how gradients flow back through a module, by tag; nothing of it is changed.
 
     One pass forward and back in the modes that the module is in. Measured are the gradients that
-    reach the layers, the ratio of the first to the last, saturation of activations and gates, the
-    reach of gradients in time, and NaN and infinity, the first of which gets a tag of its own,
-    ``nonfinite/<module>``, with the value 1. Of a kind there are `MOST_TAGS` tags at most.
+    reach the layers, the ratio of the first to the last, saturation of activations and gates, units
+    that are copies, running statistics that are off, the reach of gradients in time, and NaN and
+    infinity, the first of which gets a tag of its own, ``nonfinite/<module>``, with the value 1.
+    Of a kind there are `MOST_TAGS` tags at most.
 
     Args:
         module: The model.
@@ -52,24 +79,34 @@ def gradient_flow(
     Returns:
         Nothing for a module without layers, such as a point on a test function.
     """
-    finite = NonFinite()
     if not any(map(is_layer, module.modules())):
         return {}
-    quantities = (PreactivationGradients(), GradientRatio(), Saturation(), GateSaturation())
-    lags, moved = LagGradients(insist=True), (() if drift is None else (drift,))
-    with (
-        undisturbed(module),
-        GradientMonitor(module, (*quantities, *moved, lags, finite)) as monitor,
-        torch.enable_grad(),
-    ):
+    with undisturbed(module):
+        return looked(module, loss, x, y, drift).values()
+
+
+def looked(
+    module: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    y: Tensor,
+    drift: Drift | None = None,
+) -> Look:
+    """Make the look of `gradient_flow`; buffers and generators are changed by the pass."""
+    lags, finite = LagGradients(insist=True), NonFinite()
+    quantities = (
+        *(PreactivationGradients(), GradientRatio(), Saturation(), GateSaturation()),
+        *(SymmetricUnits(), BatchNormDrift(), *(() if drift is None else (drift,))),
+        *(lags, finite),
+    )
+    with GradientMonitor(module, quantities) as monitor, torch.enable_grad():
         cost = loss(module(x.detach()), y)
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         if trained or lags.leaves:
             torch.autograd.grad(cost, (*trained, *lags.leaves), allow_unused=True)
-    values = numbers(thinned(monitor.values()))
-    if values.get("nonfinite"):
-        values[f"nonfinite/{finite.first()}"] = 1.0
-    return values
+    values = thinned(monitor.values())
+    found = [value.to(torch.float64) for value in (*values.values(), *finite.flags())]
+    return Look(tuple(values), tuple(finite.places), torch.stack(found))
 
 
 def evenly_spaced_rows(num_rows: int, device: torch.device, most: int = FLOW_ROWS) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
+from optlab.diagnostics.batchnorm_drift import BatchNormDrift
 from optlab.diagnostics.dead_units import DeadUnits
 from optlab.diagnostics.gates import GateSaturation
 from optlab.diagnostics.lag_gradients import LagGradients
@@ -14,6 +15,7 @@ from optlab.diagnostics.nonfinite import NonFinite
 from optlab.diagnostics.preactivation_gradients import PreactivationGradients
 from optlab.diagnostics.quantity import Call, Quantity, computes, name_of
 from optlab.diagnostics.saturation import Saturation
+from optlab.diagnostics.symmetric_units import SymmetricUnits
 from optlab.diagnostics.weight_gradients import GradientRatio, WeightGradients
 
 #: What a monitor measures unless told otherwise.
@@ -24,6 +26,8 @@ QUANTITIES: tuple[type[Quantity], ...] = (
     Saturation,
     DeadUnits,
     GateSaturation,
+    SymmetricUnits,
+    BatchNormDrift,
     LagGradients,
     NonFinite,
 )

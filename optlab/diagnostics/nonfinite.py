@@ -31,12 +31,20 @@ class NonFinite(Quantity):
     def values(self) -> dict[str, Tensor]:
         return {"nonfinite": torch.stack(self._bad).sum().to(torch.float64)} if self._bad else {}
 
-    def first(self) -> str | None:
-        """Return where the first one was, in the order of execution: this waits for the device.
+    @property
+    def places(self) -> list[str]:
+        """Names of what was looked at, in the order of execution.
 
-        Returns:
-            ``"hidden.0.linear"`` for its output, ``"hidden.0.linear.gradient"``, or None.
+        ``"hidden.0.linear"`` stands for its output, ``"hidden.0.linear.gradient"`` for that of it.
         """
+        return list(self._places)
+
+    def flags(self) -> list[Tensor]:
+        """Return whether each of `places` holds NaN or infinity, 0-d bool, still on the device."""
+        return list(self._bad)
+
+    def first(self) -> str | None:
+        """Return the first of `places` that does, or None: this waits for the device."""
         flags = torch.stack(self._bad).tolist() if self._bad else []
         return next((place for place, bad in zip(self._places, flags, strict=True) if bad), None)
 

@@ -19,7 +19,7 @@ from optlab.diagnostics.quantity import (
 )
 
 
-class _ParameterGradients(Quantity):
+class ParameterGradients(Quantity):
     """Adds up the gradients that passes back send to parameters.
 
     They are seen on their way, so that ``parameter.grad`` plays no part: it may hold sums of
@@ -43,7 +43,7 @@ class _ParameterGradients(Quantity):
         self.gradients[parameter] = gradient if known is None else known + gradient
 
 
-class WeightGradients(_ParameterGradients):
+class WeightGradients(ParameterGradients):
     """Records ``gradient_norm/<parameter>``, the norm of each parameter's gradient."""
 
     def begin(self, modules: Mapping[str, nn.Module]) -> Collection[Handle]:
@@ -59,7 +59,7 @@ class WeightGradients(_ParameterGradients):
         return {f"gradient_norm/{name}": norm(g) for name, g in found.items() if g is not None}
 
 
-class GradientRatio(_ParameterGradients):
+class GradientRatio(ParameterGradients):
     """Records ``gradient_ratio/first_last``: far below 1 gradients vanish, far above they explode.
 
     It is the norm of the gradient of the first layer's weights over that of the last layer's, in

@@ -2,64 +2,71 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from optlab.config.schema import DiagnosticsConfig
-from optlab.diagnostics import Drift, dead_units, gradient_flow, layer_norms, update_ratios
-from optlab.diagnostics.flow import evenly_spaced_rows, thinned
-from optlab.tasks.base import Data
+from optlab.diagnostics import Drift, dead_units, gradient_flow
+from optlab.diagnostics.flow import evenly_spaced_rows
+from optlab.tasks.base import Data, Split
 from optlab.train.objective import rows_of_a_chunk
 from optlab.train.stack.backend import Member
 
 
+class FlowLook(Protocol):
+    """Looks at one run; `optlab.train.native.flow_look.FlowLook` is one."""
+
+    def values(self, drift: Drift) -> dict[str, float]:
+        """Return what `gradient_flow` does at `flow_rows`, given what the last look left."""
+        ...
+
+
+def flow_rows(split: Split) -> tuple[Tensor, Tensor]:
+    """Return inputs and targets of the training rows on which flow is measured: always the same."""
+    rows = evenly_spaced_rows(len(split), split.x.device)
+    return split.x.index_select(0, rows), split.y.index_select(0, rows)
+
+
 class Measurements:
-    """Looks at one run. Nothing is due by itself: the loop asks at its updates.
+    """Looks at one run; norms are `optlab.train.stack.norms`. The loop asks when a look is due.
 
     Args:
         run: The run, alone or of a stack.
         data: Encoded splits on the run's device.
         wanted: What to measure.
+        look: What looks at the flow of its gradients, where something does it better than PyTorch.
     """
 
-    def __init__(self, run: Member, data: Data, wanted: DiagnosticsConfig) -> None:
-        self._run, self._data, self._wanted = run, data, wanted
+    def __init__(
+        self, run: Member, data: Data, wanted: DiagnosticsConfig, look: FlowLook | None = None
+    ) -> None:
+        self._run, self._data, self._wanted, self._look = run, data, wanted, look
         self._drift = Drift()
-
-    def weights_before(self) -> dict[str, Tensor]:
-        """Return a copy of the iterate where the coming update is to be compared with it."""
-        if not self._wanted.update_ratios:
-            return {}
-        with self._run.at_iterate():
-            named = self._run.module.named_parameters()
-            return {name: p.detach().clone() for name, p in named}
-
-    def norms(self, before: Mapping[str, Tensor]) -> dict[str, float]:
-        """Return the norms and ratios that are wanted after an update.
-
-        Weights are those of the iterate, gradients those of the update (for NAG ahead of it).
-
-        Args:
-            before: Parameters before the update, or nothing.
-        """
-        wanted, run = self._wanted, self._run
-        values: dict[str, float] = {}
-        if wanted.gradient_norms:
-            values |= layer_norms("gradient_norm", run.gradients())
-        if wanted.weight_norms or before:
-            with run.at_iterate():
-                weights = dict(run.module.named_parameters())
-                if wanted.weight_norms:
-                    values |= layer_norms("weight_norm", weights)
-                values |= thinned(update_ratios(before, weights))
-        return values
 
     def flow(self) -> dict[str, float]:
         """Return how gradients flow where the coming update takes its own."""
+        if self._look is not None:
+            return self._look.values(self._drift)
         run = self._run
-        return gradient_flow(run.module, run.objective.loss, *self._flow_rows, drift=self._drift)
+        return gradient_flow(run.module, run.objective.loss, *self._rows, drift=self._drift)
+
+    def where_it_broke(self) -> dict[str, float]:
+        """Return ``nonfinite`` and ``nonfinite/<where>`` of a run that has diverged.
+
+        Where its parameters hold NaN or infinity, it is the first of these and how many there are:
+        everything computed from them follows. Otherwise it is what a look at the flow says.
+        """
+        if not self._wanted.flow_every:
+            return {}
+        named = dict(self._run.module.named_parameters())
+        flags = [(p.detach() - p.detach()).any() for p in named.values()]
+        bad = torch.stack(flags).tolist() if flags else []
+        places = [name for name, flag in zip(named, bad, strict=True) if flag]
+        if places:
+            return {"nonfinite": float(len(places)), f"nonfinite/{places[0]}": 1.0}
+        return {tag: v for tag, v in self.flow().items() if tag.startswith("nonfinite")}
 
     def state(self) -> dict[str, Any]:
         """Return what earlier looks left for later ones, for `load`."""
@@ -70,11 +77,8 @@ class Measurements:
         self._drift.load(state["drift"])
 
     @cached_property
-    def _flow_rows(self) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of the training rows on which flow is measured: always the same."""
-        split = self._data.train
-        rows = evenly_spaced_rows(len(split), split.x.device)
-        return split.x.index_select(0, rows), split.y.index_select(0, rows)
+    def _rows(self) -> tuple[Tensor, Tensor]:
+        return flow_rows(self._data.train)
 
     def dead_units(self) -> dict[str, float]:
         """Return the share of dead units over all training rows, where it is wanted (GRD-09)."""

@@ -17,6 +17,8 @@ from optlab.compiler import NotCompiled
 from optlab.environment import usable_cores
 from optlab.tasks.base import Split
 from optlab.train.functional import FunctionalRun
+from optlab.train.measurements import flow_rows
+from optlab.train.native.flow_look import FlowLook, flow_looks
 from optlab.train.native.function import LINE, kernels, room_of, toolbox
 from optlab.train.native.modules import built_in
 from optlab.train.native.programs import Model
@@ -31,6 +33,9 @@ class Native:
     Args:
         parts: The runs.
         threads: Runs that are advanced at once; by default as many as the process has cores.
+
+    Attributes:
+        looks: What looks at the flow of each run's gradients, if somebody is going to.
 
     Raises:
         NotNative: For runs on another device, under an optimizer without a rule or an engine that
@@ -57,6 +62,10 @@ class Native:
             run.prepare(min(sampler.batch_size, sampler.num_rows), not is_full)
         for run, each in zip(self._runs, parts, strict=True):
             run.evaluation(*_chunks(each.data.val)[0])  # what refuses it should do so now
+        self.looks: list[FlowLook | None] = []
+        if parts[0].diagnostics.flow_every:
+            modules = [member.module for member in self.members]
+            self.looks = flow_looks(models, modules, *flow_rows(parts[0].data.train))
         for run in self._runs:
             run.settle()
 

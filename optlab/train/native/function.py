@@ -17,8 +17,8 @@ from torch import Tensor
 from optlab.compiler import c_library
 from optlab.environment import usable_cores
 from optlab.train.native import elementwise, lookups, reductions, views  # noqa: F401 - they register
-from optlab.train.native.graph import graph_of
 from optlab.train.native.lower import Lowering
+from optlab.train.native.steady import steady_graph_of
 from optlab.train.native.values import C_TYPES, Call, Part, Ref, Storage
 
 LINE = 64  # bytes between which tensors begin, so that sums are taken alike wherever they lie
@@ -91,7 +91,7 @@ def compiled(
     # Copies: what the function writes into is nobody's yet.
     examples = [tensor.clone(memory_format=torch.contiguous_format) for tensor in inputs]
     with _tracing:
-        graph = graph_of(function, examples)
+        graph = steady_graph_of(function, examples)
     used = [slot for slot in (*slots, *results) if slot is not None]
     lowering = Lowering(graph, slots, results, max(used, default=-1) + 1)
     room = _laid_out(lowering.storages)

@@ -17,7 +17,7 @@ from optlab.train.native.modules import called, replacement
 from optlab.train.objective import Objective
 from optlab.train.step import decayed, regularized
 
-_known: dict[Any, Function] = {}
+_known: dict[Any, Any] = {}
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,17 @@ class Model:
             in_room: Whether batches are copied into the room.
         """
         key = ("gradient", self.structure, x.shape, y.shape, in_room)
-        return _once(key, lambda: self._gradient(x, y, in_room))
+        found: Function = once(key, lambda: self._gradient(x, y, in_room))
+        return found
 
     def evaluation(self, x: Tensor, y: Tensor) -> Function:
         """Return the function of parameters, buffers and rows that gives values, in evaluation.
 
         Its arguments are parameters, buffers, the rows, and the values as float64.
         """
-        return _once(
-            ("evaluation", self.structure, x.shape, y.shape), lambda: self._evaluation(x, y)
-        )
+        key = ("evaluation", self.structure, x.shape, y.shape)
+        found: Function = once(key, lambda: self._evaluation(x, y))
+        return found
 
     @property
     def _tensors(self) -> list[Tensor]:
@@ -140,7 +141,7 @@ def update_of(run: FunctionalRun, regularizer: Regularizer, num_rows: int) -> Up
         tuple(mask if isinstance(mask, bool) else "mask" for mask in run.weights),
     )
     return Update(
-        _once(key, lambda: _update(run, regularizer, num_rows, names, entries)), names, entries
+        once(key, lambda: _update(run, regularizer, num_rows, names, entries)), names, entries
     )
 
 
@@ -224,7 +225,8 @@ def _form(options: Any) -> tuple[Any, ...]:
     )
 
 
-def _once(key: Any, make: Any) -> Function:
+def once(key: Any, make: Any) -> Any:
+    """Return what was made for a key, or make it."""
     if key not in _known:
         _known[key] = make()
     return _known[key]

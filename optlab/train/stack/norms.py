@@ -1,17 +1,21 @@
-"""Norms of all runs of a stack at once, each as `optlab.train.measurements` takes it of one.
+"""Norms of all runs of a stack at once, each as of a run alone.
 
 Between two updates Python costs more than the norms themselves, so the tensors of all runs go
 through a few calls.
 """
 
+import functools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 
 import torch
 from torch import Tensor
 
 from optlab.config.schema import DiagnosticsConfig
 from optlab.diagnostics.flow import MOST_TAGS, thinned
+from optlab.train.native.lengths import lengths
 from optlab.train.stack.backend import Member
 
 
@@ -45,30 +49,22 @@ class StackNorms:
             runs: The runs that `before` was asked about.
         """
         wanted = self._wanted
-        found: list[dict[str, float]] = [{} for _ in runs]
-        if wanted.gradient_norms:
-            gradients = [self._members[run].gradients() for run in runs]
-            tensors = [grad for own in gradients for grad in own.values()]
-            _enter(found, "gradient_norm", gradients, norms(tensors))
-        if not (wanted.weight_norms or wanted.update_ratios):
-            return found
+        gradients = (
+            [self._members[run].gradients() for run in runs] if wanted.gradient_norms else []
+        )
         named = [self._weights[run] for run in runs]
+        before = self._kept(runs) if wanted.update_ratios else []
         with self._at_iterates(runs) as weights:
-            if wanted.weight_norms:
-                _enter(found, "weight_norm", named, norms(weights))
-            if wanted.update_ratios:
-                ratios: list[dict[str, float]] = [{} for _ in runs]
-                _enter(ratios, "update_ratio", named, self._ratios(runs, weights))
-                for own, ratio in zip(found, ratios, strict=True):
-                    own |= ratio if len(ratio) <= MOST_TAGS else thinned(ratio)
+            own = [gradient for each in gradients for gradient in each.values()]
+            parts = (own, weights if wanted.weight_norms else [], before, before)
+            together = [tensor for part in parts for tensor in part]
+            numbers = iter(lengths(together, weights if before else ()).tolist())
+        of_gradients, of_weights, sizes, changes = (list(islice(numbers, len(p))) for p in parts)
+        found: list[dict[str, float]] = [{} for _ in runs]
+        _enter(found, "gradient_norm", gradients, of_gradients)
+        _enter(found, "weight_norm", named if of_weights else (), of_weights)
+        _enter(found, "update_ratio", named if sizes else (), map(_ratio, changes, sizes))
         return found
-
-    def _ratios(self, runs: Sequence[int], weights: list[Tensor]) -> Tensor:
-        """Return how much weights changed beside what they were, (N,)."""
-        before = self._kept(runs)
-        sizes = norms(before)
-        torch._foreach_sub_(before, weights)  # backwards, which changes no norm
-        return norms(before) / sizes
 
     def _kept(self, runs: Sequence[int]) -> list[Tensor]:
         """Return memory for copies of the weights; allocating it anew would take longer."""
@@ -87,15 +83,27 @@ class StackNorms:
             yield [weight for run in runs for weight in self._weights[run].values()]
 
 
-def norms(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the Euclidean norm of every tensor, (N,), in the tensors' own precision."""
-    return torch.stack(torch._foreach_norm(list(tensors))) if tensors else torch.empty(0)
+def _ratio(change: float, size: float) -> float:
+    """Return a quotient as floating-point numbers have it: infinity where a weight was 0."""
+    if size == 0:
+        return math.inf if change > 0 else math.nan
+    return change / size
 
 
 def _enter(
-    found: Sequence[dict[str, float]], kind: str, named: Sequence[Iterable[str]], values: Tensor
+    found: Sequence[dict[str, float]],
+    kind: str,
+    named: Sequence[Iterable[str]],
+    values: Iterable[float],
 ) -> None:
-    """Enter values, run by run, under ``kind/name``; all leave the device in one copy."""
-    numbers = iter(values.tolist())
-    for own, names in zip(found, named, strict=True):
-        own |= {f"{kind}/{name}": next(numbers) for name in names}
+    """Enter values, run by run, under ``kind/name``: of ratios `MOST_TAGS` at most."""
+    numbers = iter(values)
+    for own, names in zip(found, named, strict=False):
+        tags = _tags(kind, tuple(names))
+        new = dict(zip(tags, numbers, strict=False))
+        own |= thinned(new) if kind == "update_ratio" and len(new) > MOST_TAGS else new
+
+
+@functools.lru_cache(maxsize=256)
+def _tags(kind: str, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{kind}/{name}" for name in names)

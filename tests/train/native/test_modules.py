@@ -196,7 +196,7 @@ REFUSED = {
     "a count": (lambda: Linear(counts, count=0), "'count'"),
     "a state": (lambda: Linear(remembers, last=None), "'last'"),
     "its own tensor": (
-        lambda: Linear(lambda m, x: x + m.shift.add_(1), shift=torch.zeros(64)),
+        lambda: Linear(lambda m, x: x + m.shift.mul_(1), shift=torch.zeros(64)),
         "not its own",
     ),
     "its weights": (

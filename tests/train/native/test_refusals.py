@@ -28,7 +28,7 @@ REFUSED = {
     "strides": (lambda x: [x.as_strided((2, 2), (1, 2)) * 2], "shows memory"),
     "bits": (lambda x: [x.view(torch.int32) + 1], "shows memory"),
     "input": (lambda x: [x.mul_(2) + 1], "not its own"),
-    "held": (lambda x: [HELD.add_(1) + x], "not its own"),
+    "held": (lambda x: [HELD.mul_(1) + x], "not its own"),
     "complex": (lambda x: [torch.fft.rfft(x).abs()], "complex"),
     "several": (lambda x: [torch.add(x, 1, out=torch.empty(5))], "writes into"),
 }
