@@ -34,3 +34,27 @@ class Sink(Protocol):
             values: The values, (A, K, T), float64.
         """
         ...
+
+
+class Both:
+    """Hands every record on to two sinks, one after the other."""
+
+    def __init__(self, first: Sink, second: Sink) -> None:
+        self._sinks = first, second
+
+    def log(self, run: int, update: int, epoch: float, values: Mapping[str, float]) -> None:
+        """Record values of one run by tag."""
+        for sink in self._sinks:
+            sink.log(run, update, epoch, values)
+
+    def log_block(
+        self,
+        runs: Sequence[int],
+        updates: Sequence[int],
+        epochs: Sequence[float],
+        tags: Sequence[str],
+        values: np.ndarray,
+    ) -> None:
+        """Record values of several runs at the same updates."""
+        for sink in self._sinks:
+            sink.log_block(runs, updates, epochs, tags, values)
