@@ -5,46 +5,18 @@ No logic: what a command does stands in the module that it imports.
 
 import io
 import os
-import shutil
 import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from optlab import __version__
+from optlab.commands import folder_in, report, sweep, train
 from optlab.config import ConfigError, unknown_name
-
-USAGE = f"""\
-optlab {__version__}: which optimizer, initializer, activation and regularizer works here, and by
-how much?
-
-  optlab train [KEY=VALUE ...]     one run; -m sweeps over comma-separated values (Hydra multirun)
-  optlab train RUN/config.yaml     an earlier run again, with changes if you add KEY=VALUE
-  optlab sweep KEY=A,B ...         a grid of runs, trained together, then their ranking;
-                                   --plan shows what would be trained, --resume DIR trains what
-                                   is missing, --extend adds another grid, --status DIR counts
-  optlab report DIR                ranking, table and figure of the runs below DIR
-  optlab board DIR                 TensorBoard on DIR
-  optlab list [GROUP]              what can be chosen: optimizers, tasks, activations ...
-  optlab show GROUP NAME           one choice in full: equations, options, source, differences
-  optlab check MODULE [NAME]       an optimizer of your own (or NAME: adam) against the contract
-  optlab bench sweep               what training together is worth on this machine: seconds
-
-train, sweep, list and show know what a module of your own registers: 'plugins=[MODULE]'.
-
-Examples:
-  optlab train optimizer=adam init=he_normal activation=relu task=digits
-  optlab sweep 'optimizer=glob(*)' optimizer.lr=1e-3,1e-2 'seed=range(0,3)'
-  optlab sweep 'optimizer.lr=tag(log,interval(1e-4,1e-1))' search=halton trials=75
-  optlab show optimizer my_rule 'plugins=[my_rules]'
-  optlab train --help              every group and the whole configuration
-
-Output goes to runs/ in the current folder. HYDRA_FULL_ERROR=1 shows full tracebacks.
-"""
-
-USER_MISTAKE, FAILED, INTERRUPTED, TERMINATED = 2, 1, 130, 143
+from optlab.saying import leave_unread, warn
+from optlab.stopping import Terminated, interrupt_of
+from optlab.usage import FAILED, INTERRUPTED, TERMINATED, USAGE, USER_MISTAKE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,10 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _guarded(words[0], words[1:])
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end (SIGTERM), as a cluster does at the end of a time slot."""
-
-
 def _guarded(command: str, arguments: list[str]) -> int:
     """Run a command; a user's mistake becomes one sentence and exit code 2."""
     from optlab.sweep.explain import USER_ERRORS, explain
@@ -82,18 +50,18 @@ def _guarded(command: str, arguments: list[str]) -> int:
     except (*USER_ERRORS, SweepRefused) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"optlab {command}: {explain(error)}", file=sys.stderr)
+        warn(f"optlab {command}: {explain(error)}")
         return USER_MISTAKE
     except BrokenPipeError:  # `optlab list | head`: the reader has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        leave_unread(sys.stdout)
         return 0
     except OSError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"optlab {command}: {explain(error)}", file=sys.stderr)
+        warn(f"optlab {command}: {explain(error)}")
         return FAILED
     except KeyboardInterrupt as interrupt:
-        print("optlab: stopped; the same line again does what is not finished", file=sys.stderr)
+        warn("optlab: stopped; the same line again does what is not finished")
         return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
 
 
@@ -102,7 +70,7 @@ def _terminable() -> Iterator[None]:
     """Turn SIGTERM into an interrupt, so that the run is recorded before the process ends."""
 
     def end(number: int, frame: object) -> None:
-        raise Terminated("stopped by SIGTERM")
+        raise interrupt_of(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -114,58 +82,9 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def train(arguments: list[str]) -> int:
-    """``optlab train``: Hydra does the rest."""
-    from optlab.sweep.hydra_app import launch
-
-    folder = launch(arguments)
-    return 0 if folder is None else _summary(folder)
-
-
-def sweep(arguments: list[str]) -> int:
-    """``optlab sweep``: a multirun and its report."""
-    if "--status" in arguments:
-        from optlab.sweep.status import status
-
-        words = [word for word in arguments if word != "--status"]
-        print(status(_folder(words, "sweep --status")))
-        return 0
-
-    from optlab.sweep.command import multiruns, steady_products
-    from optlab.sweep.hydra_app import launch
-
-    steady_products(arguments)
-    asks_only = {"--help", "--cfg", "-c", "--hydra-help", "--info", "-i"} & set(arguments)
-    lines = [arguments] if asks_only else multiruns(arguments)
-    if not lines:
-        print("nothing of this sweep is missing")
-    folder: Path | None = None
-    for line in lines:
-        folder = launch(line)
-    if folder is None:
-        return 0
-    report([str(folder)])
-    return _summary(folder)
-
-
-def _summary(folder: Path) -> int:
-    from optlab.sweep.summary import summarize
-
-    return FAILED if summarize(folder) else 0
-
-
-def report(arguments: list[str]) -> int:
-    """``optlab report DIR``."""
-    from optlab.report import report as write_report
-
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(write_report(_folder(arguments, "report"), width).text, end="")
-    return 0
-
-
 def board(arguments: list[str]) -> int:
     """``optlab board DIR``: TensorBoard in this process's place."""
-    folder = _folder(arguments[:1], "board")
+    folder = folder_in(arguments[:1], "board")
     words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), *arguments[1:]]
     os.execv(sys.executable, words)
 
@@ -228,15 +147,6 @@ def bench(arguments: list[str]) -> int:
     for line in sweep_lines():
         print(line, flush=True)
     return 0
-
-
-def _folder(arguments: list[str], command: str) -> Path:
-    if len(arguments) != 1:
-        raise ConfigError(f"give one folder: optlab {command} DIR")
-    folder = Path(arguments[0])
-    if not folder.is_dir():
-        raise ConfigError(f"no folder {arguments[0]!r}; give the folder of a run or of a sweep")
-    return folder
 
 
 COMMANDS = {

@@ -21,6 +21,9 @@ from pathlib import Path
 
 import torch
 
+#: The variable that names a C compiler, and programs to look for.
+C_COMPILERS = ("CC", "cc", "gcc", "clang")
+
 
 class NotCompiled(Exception):
     """Something has to be done without a kernel; the message says why."""
@@ -43,7 +46,7 @@ def c_library(source: str, reorder: bool = False) -> ctypes.CDLL:
     Raises:
         NoCompiler: When there is no compiler, or it refuses, or nothing can be written.
     """
-    return _library(source, ".c", ("CC", "cc", "gcc", "clang"), _c_flags(reorder))
+    return _library(source, ".c", C_COMPILERS, _c_flags(reorder))
 
 
 @functools.cache
@@ -60,6 +63,20 @@ def cpp_library(source: str) -> ctypes.PyDLL:
     library = _library(source, ".cpp", ("CXX", "c++", "g++", "clang++"), flags, torch.__version__)
     # Calls keep Python's lock, so that no other thread changes a tensor that is being looked at.
     return ctypes.PyDLL(library._name)
+
+
+@functools.cache
+def c_compiler() -> str:
+    """Return the C compiler in its own words, such as "gcc (Debian 12.2.0-14) 12.2.0", or "none".
+
+    Versions of a compiler may round in different ways.
+    """
+    try:
+        words = [*_compiler(C_COMPILERS), "--version"]
+        said = subprocess.run(words, capture_output=True, text=True, check=False).stdout
+    except (NoCompiler, OSError):
+        return "none"
+    return next(iter(said.splitlines()), words[0])
 
 
 def _c_flags(reorder: bool) -> list[tuple[str, ...]]:

@@ -1,3 +1,4 @@
+import importlib
 import json
 import os
 import platform
@@ -86,6 +87,35 @@ def test_no_commit_without_the_git_program(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     assert environment()["commit"] is None
+
+
+def test_settings_that_change_bits_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    found = environment()["flags"]
+    assert found["MKL_CBWR"] == "COMPATIBLE"
+    assert "PYTHONHASHSEED" not in found
+    assert found["float32_matmul_precision"] == torch.get_float32_matmul_precision()
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert environment()["flags"]["deterministic_algorithms"] == "True"
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+def test_plugins_are_recorded_by_version_or_by_what_their_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "numbered_plugin.py").write_text("__version__ = '1.2'\n")
+    (tmp_path / "plain_plugin.py").write_text("VALUE = 1\n")
+    names = ("numbered_plugin", "plain_plugin")
+    for name in names:
+        importlib.import_module(name)
+    first = environment(plugins=names)["versions"]
+    assert first["numbered_plugin"] == "1.2"
+    (tmp_path / "plain_plugin.py").write_text("VALUE = 2\n")
+    assert environment(plugins=names)["versions"]["plain_plugin"] != first["plain_plugin"]
 
 
 @pytest.mark.gpu

@@ -1,12 +1,15 @@
 """What ``optlab sweep`` adds to a Hydra multirun: flags, short words, and its own executors."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
 from optlab.config import ConfigError
+from optlab.saying import say
+from optlab.sweep.consent import words_with_code
 
 #: Flags of the command, by the word of optlab's launcher that each stands for.
 FLAGS = {
@@ -64,15 +67,27 @@ def _lines_to_resume(folder: Path) -> list[list[str]]:
     with LedgerReader(folder) as ledger:
         lines = ledger.unfinished_lines()
         for mended in [] if lines else restore_folders(ledger):  # else their own training does
-            print(f"{mended}: written again from the ledger")
+            say(f"{mended}: written again from the ledger")
     place = f"sweep.dir={QuotedString(str(folder), Quote.single).with_quotes()}"
     kept = [[word for word in line if _key(word) not in FOLDER_KEYS] for line in lines]
+    _refuse_code_of(folder, kept)
     return [[*line, place, "--resume"] for line in kept]
+
+
+def _refuse_code_of(folder: Path, lines: Sequence[Sequence[str]]) -> None:
+    """Refuse lines that run code because a folder says so, which may be another's."""
+    for line in lines:
+        if words := words_with_code(line):
+            again = shlex.join(["optlab", "sweep", *line, f"sweep.dir={folder}", "--resume"])
+            raise ConfigError(
+                f"the sweep in {folder} was started with {', '.join(words)}, which runs code: look "
+                f"at that code, then type the line yourself: {again}"
+            )
 
 
 def _is_folder(word: str) -> bool:
     """Say whether a word is the path of a folder and no override; folders may have a ``=``, too."""
-    return "=" not in word or Path(word).is_dir()
+    return "=" not in word or os.path.isdir(word)
 
 
 def _full(word: str) -> str:

@@ -7,13 +7,14 @@ asked to raise instead, and `optlab.sweep.explain` makes one sentence of what it
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import hydra
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
@@ -22,7 +23,11 @@ from optlab.plugins import plugin_choices
 from optlab.results import CONFIG_FILE
 from optlab.sweep import plugin
 from optlab.sweep.command import typed
+from optlab.sweep.explain import reading
+from optlab.sweep.flags import refuse_unknown_flags
 from optlab.sweep.job import JOB_COUNT, run_job
+from optlab.sweep.presets import refuse_acting_presets
+from optlab.sweep.run_file import stored
 from optlab.sweep.sweep_folder import SweepFolder
 from optlab.sweep.words import (
     MULTIRUN_FLAGS,
@@ -43,10 +48,18 @@ VALUED_FLAGS = {
 INFO_TOPICS = {"all", "config", "defaults", "defaults-tree", "plugins", "searchpath"}
 
 
-def launch(arguments: Sequence[str]) -> Path | None:
+Task = Callable[[DictConfig], float]
+
+
+@reading()
+def launch(arguments: Sequence[str], task: Task | None = None) -> Path | None:
     """Run the Hydra application on command-line ``arguments``.
 
     A path ending in ``.yaml`` among them stands for the resolved configuration of an earlier run.
+
+    Args:
+        arguments: What was typed after ``optlab train``.
+        task: What to do with the configuration of a run; trains it unless given.
 
     Returns:
         The folder of the multirun, or None when there was none.
@@ -55,6 +68,8 @@ def launch(arguments: Sequence[str]) -> Path | None:
         ConfigError, hydra.errors.HydraException: For what the user typed.
     """
     flags, words = split(arguments)
+    refuse_unknown_flags(flags)
+    refuse_acting_presets(flags)
     words = free_foreign_options(words)
     overrides = parse(words)
     multirun = bool(MULTIRUN_FLAGS & set(flags))
@@ -71,7 +86,8 @@ def launch(arguments: Sequence[str]) -> Path | None:
     def train(config: DictConfig) -> float:
         """Do the job, but keep a user's mistake from Hydra, which would print it in its words."""
         try:
-            return run_job(config)
+            SweepFolder.alone = Path(HydraConfig.get().runtime.output_dir)
+            return (task or run_job)(config)
         except ConfigError as error:
             errors.append(error)
             return float("nan")
@@ -95,7 +111,7 @@ def _by_version() -> dict[str, Any]:
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Separate flags and their values from overrides, which argparse wants in one piece.
 
-    The path of a configuration file becomes Hydra's flags for a primary configuration elsewhere.
+    The path of a run's configuration becomes Hydra's flag for a primary configuration.
     """
     flags: list[str] = []
     words: list[str] = []
@@ -108,7 +124,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         elif (path := _config_file(argument)) is not None:
             if "--config-name" in flags:
                 raise ConfigError(f"one configuration file at a time; {argument!r} is the second")
-            flags += ["--config-path", str(path.parent), "--config-name", path.stem]
+            flags += ["--config-name", stored(path)]
         else:
             words.append(argument)
     return flags, words
@@ -121,11 +137,11 @@ def _config_file(argument: str) -> Path | None:
         ConfigError: When it looks like one and is missing.
     """
     path = Path(argument)
-    if (path / CONFIG_FILE).is_file():
+    if os.path.isfile(path / CONFIG_FILE):  # no error for a list of values as long as it may be
         return (path / CONFIG_FILE).resolve()
     if path.suffix not in (".yaml", ".yml"):
         return None
-    if path.is_file():
+    if os.path.isfile(path):
         return path.resolve()
     if "=" in argument:
         return None

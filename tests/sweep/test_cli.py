@@ -57,7 +57,7 @@ MISTAKES = {
     "sweep.dir=out": "for one run use hydra.run.dir=FOLDER",
     "plugins=[./x.py]": "cannot import plugin './x.py'",
     "~seed": "seed must be an integer in [0, inf), got None",
-    "model.hidden=[0]": "hidden[0] must be in [1, inf), got 0 (model.hidden[0])",
+    "model.hidden=[0]": "hidden[0] must be in [1, 1048576], got 0 (model.hidden[0])",
     "plugins=[no_such_module]": "cannot import plugin 'no_such_module'",
     "plugins=no_such_module": "plugins must be a list",
     "missing.yaml": "no configuration file 'missing.yaml'",

@@ -1,0 +1,135 @@
+"""The commands that leave results: ``train``, ``sweep`` and ``report``."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from optlab.config import ConfigError
+from optlab.saying import say, tell
+from optlab.usage import FAILED
+
+#: Flags of Hydra that show something and train nothing.
+ASKS = {"--help", "--cfg", "-c", "--hydra-help", "--info", "-i"}
+
+
+def train(arguments: list[str]) -> int:
+    """``optlab train``: Hydra does the rest."""
+    from optlab.sweep.answer import answered
+    from optlab.sweep.sweep_folder import SweepFolder
+
+    if "--check-determinism" in arguments:
+        return _check_determinism(arguments)
+    with answered(arguments, _trained) as words:
+        if "--resume" in words:
+            from optlab.sweep.continuing import continue_run
+
+            continue_run(words)
+        else:
+            from optlab.sweep.hydra_app import launch
+
+            launch(words)
+        return 0 if SweepFolder.latest is None else _summary(SweepFolder.latest)
+
+
+def _trained() -> dict[str, Any] | None:
+    """Return what ``optlab train --json`` says."""
+    from optlab.report.summary import summary
+    from optlab.sweep.answer import run_summary
+    from optlab.sweep.sweep_folder import SweepFolder
+
+    if SweepFolder.latest is not None:
+        return summary(SweepFolder.latest)
+    return None if SweepFolder.alone is None else run_summary(SweepFolder.alone)
+
+
+def _check_determinism(arguments: list[str]) -> int:
+    """``optlab train --check-determinism``: 1 if something differs."""
+    from optlab.sweep.answer import answered
+    from optlab.sweep.determinism import Finding, check_determinism
+
+    found: list[Finding] = []
+    with answered(arguments, lambda: found[0].summary() if found else None) as words:
+        found += check_determinism([word for word in words if word != "--check-determinism"])
+        for finding in found:
+            tell(finding.text())
+        return FAILED if any(finding.difference for finding in found) else 0
+
+
+def sweep(arguments: list[str]) -> int:
+    """``optlab sweep``: a multirun and its report."""
+    from optlab.sweep.answer import answered
+
+    if "--json" in arguments and {"--status", "--plan"} & set(arguments):
+        raise ConfigError("--json tells of runs that were trained: leave out --plan and --status")
+    if "--status" in arguments:
+        from optlab.sweep.status import status
+
+        words = [word for word in arguments if word != "--status"]
+        print(status(folder_in(words, "sweep --status")))
+        return 0
+
+    with answered(arguments, _swept) as words:
+        return _sweep(words)
+
+
+def _swept() -> dict[str, Any] | None:
+    """Return what ``optlab sweep --json`` says."""
+    from optlab.report.summary import ranked_summary
+    from optlab.sweep.sweep_folder import SweepFolder
+
+    return None if SweepFolder.latest is None else ranked_summary(SweepFolder.latest)
+
+
+def _sweep(arguments: list[str]) -> int:
+    from optlab.sweep.command import FLAGS, multiruns, steady_products
+    from optlab.sweep.hydra_app import launch
+    from optlab.sweep.sweep_folder import SweepFolder
+
+    steady_products(arguments)
+    lines = [arguments] if ASKS & set(arguments) else multiruns(arguments)
+    if not lines:
+        say("nothing of this sweep is missing")
+        SweepFolder.latest = folder_in([word for word in arguments if word not in FLAGS], "sweep")
+        return 0
+    for line in lines:
+        launch(line)
+    if SweepFolder.latest is None:
+        return 0
+    report([str(SweepFolder.latest)])
+    return _summary(SweepFolder.latest)
+
+
+def _summary(folder: Path) -> int:
+    from optlab.sweep.summary import summarize
+
+    return FAILED if summarize(folder) else 0
+
+
+def report(arguments: list[str]) -> int:
+    """``optlab report DIR``."""
+    from optlab.report import report as write_report
+    from optlab.report.summary import ranked_summary
+    from optlab.sweep.answer import answered
+
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    folder = folder_in([word for word in arguments if word != "--json"], "report")
+    with answered(arguments, lambda: ranked_summary(folder)):
+        made = write_report(folder, width)
+        if "--json" not in arguments:
+            tell(made.text.removesuffix("\n"))
+    return FAILED if made.damaged else 0
+
+
+def folder_in(arguments: list[str], command: str) -> Path:
+    """Return the one folder that a command was given.
+
+    Raises:
+        ConfigError: When it is not one, or does not exist.
+    """
+    if len(arguments) != 1:
+        raise ConfigError(f"give one folder: optlab {command} DIR")
+    folder = Path(arguments[0])
+    if not folder.is_dir():
+        raise ConfigError(f"no folder {arguments[0]!r}; give the folder of a run or of a sweep")
+    return folder
