@@ -7,12 +7,14 @@ table that holds them.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from optlab.report.phrases import OPTIMIZER, optimizer_name, phrases
+
 ACCURACY, LOSS = "accuracy", "loss"
-OPTIMIZER, TASK = "optimizer.name", "task.name"
+TASK = "task.name"
 LEARNING_RATE, BATCH_SIZE = "optimizer.lr", "trainer.batch_size"
 
 #: Ends of a run that are counted apart; the other runs are done.
@@ -37,7 +39,7 @@ class Cell:
     """The runs of one combination of the grid, over seeds.
 
     Attributes:
-        rank: Place among the comparable cells, from 1.
+        rank: Place among the comparable cells, from 1; 0 where no run of any of them is done.
         key: Values of the ranking's configuration keys, in their order.
         metric: What its group is ranked by, ``"accuracy"`` or ``"loss"``.
         label: The key in few words, such as "adam, lr=0.01".
@@ -47,6 +49,7 @@ class Cell:
         test: Test metric; nan when some finished run has none.
         best_loss: Mean over runs of the lowest validation loss on the way.
         final_loss: Mean over runs of the validation loss at the end.
+        verdicts: Share of its runs by verdict, of those verdicts that some run has.
     """
 
     rank: int
@@ -59,11 +62,17 @@ class Cell:
     test: Estimate
     best_loss: float
     final_loss: float
+    verdicts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Number of its runs that came to their end."""
+        return self.runs - sum(self.ends.values())
 
     @property
     def optimizer(self) -> str:
-        """Name of the optimizer."""
-        return str(self.key.get(OPTIMIZER) or "run")
+        """What its optimizer is called."""
+        return optimizer_name(self.key)
 
 
 @dataclass(frozen=True)
@@ -77,6 +86,11 @@ class Ranking:
 
     keys: tuple[str, ...]
     groups: Mapping[str, tuple[Cell, ...]]
+
+    @property
+    def ranked(self) -> dict[str, tuple[Cell, ...]]:
+        """The groups that have anything to rank."""
+        return {name: cells for name, cells in self.groups.items() if cells[0].rank}
 
     @property
     def metrics(self) -> dict[str, str]:
@@ -105,6 +119,11 @@ def best_by_optimizer(cells: Iterable[Cell]) -> dict[str, Cell]:
     return best
 
 
+def occurring(cells: Iterable[Cell]) -> list[str]:
+    """Return the verdicts that some run of the cells has, sorted."""
+    return sorted({name for cell in cells for name in cell.verdicts})
+
+
 def sets_apart(name: str, metric: str) -> bool:
     """Say whether the metric means different things at different values of a key."""
     return name.split(".")[0] in (("task", "loss") if metric == LOSS else ("task",))
@@ -112,7 +131,7 @@ def sets_apart(name: str, metric: str) -> bool:
 
 def group_of(key: Mapping[str, Any], metric: str) -> str:
     """Return the name of the cells that a cell can be compared with."""
-    return ", ".join(_phrases(key, {name for name in key if sets_apart(name, metric)}))
+    return ", ".join(phrases(key, {name for name in key if sets_apart(name, metric)}))
 
 
 def identity(key: Mapping[str, Any]) -> str:
@@ -132,7 +151,7 @@ def labels(keys: Sequence[Mapping[str, Any]], metrics: Sequence[str]) -> list[st
         members[group].append(key)
     shown = {group: _telling(own) for group, own in members.items()}
     return [
-        ", ".join(_phrases(key, shown[group])) or str(key.get(OPTIMIZER) or "all runs")
+        ", ".join(phrases(key, shown[group])) or _of_one(key)
         for group, key in zip(groups, keys, strict=True)
     ]
 
@@ -148,19 +167,6 @@ def _telling(keys: Sequence[Mapping[str, Any]]) -> set[str]:
     return shown
 
 
-def show(value: Any) -> str:
-    """Return a configuration value for a person: floats short, absent values as a dash."""
-    if value is None:
-        return "-"
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _phrases(key: Mapping[str, Any], names: set[str]) -> list[str]:
-    return [_phrase(n, value) for n, value in key.items() if n in names and value is not None]
-
-
-def _phrase(name: str, value: Any) -> str:
-    section, _, last = name.rpartition(".")
-    if last != "name":
-        return f"{last}={show(value)}"
-    return f"{section}=none" if value == "none" else str(value)
+def _of_one(key: Mapping[str, Any]) -> str:
+    """Return the label of a cell that is alone in its group."""
+    return optimizer_name(key) if key.get(OPTIMIZER) else "all runs"

@@ -11,9 +11,9 @@ import polars as pl
 
 from optlab.loggers.base import VAL_LOSS
 from optlab.loggers.table import read_metrics
+from optlab.records import RunRecord
 from optlab.report.cells import ACCURACY, Ranking, best_by_optimizer, identity
 from optlab.report.ranking import by_cell
-from optlab.results import RunRecord
 
 Array = npt.NDArray[np.float64]
 

@@ -41,7 +41,8 @@ def draw(ranking: Ranking, curves: Curves) -> Figure:
 
     No pyplot: there is no display and no global state.
     """
-    groups = dict(list(ranking.groups.items())[:MAX_GROUPS])
+    ranked = ranking.ranked or ranking.groups
+    groups = dict(list(ranked.items())[:MAX_GROUPS])
     best = {name: best_by_optimizer(cells) for name, cells in groups.items()}
     looks = styles(optimizer for cells in best.values() for optimizer in cells)
     entries = {name: _entries(cells, looks) for name, cells in best.items()}
@@ -52,8 +53,8 @@ def draw(ranking: Ranking, curves: Curves) -> Figure:
         _draw_group(row, name, ranking, curves, looks)
         own = entries[name]
         row.legend(handles=own, ncols=_num_columns(own), loc="outside lower center")
-    if len(groups) < len(ranking.groups):
-        left_out = len(ranking.groups) - len(groups)
+    if len(groups) < len(ranked):
+        left_out = len(ranked) - len(groups)
         figure.supxlabel(f"... and {left_out} more groups in report.csv", fontsize="medium")
     return figure
 

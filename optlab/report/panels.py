@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from optlab.loggers.live_line import cut
 from optlab.report.cells import LEARNING_RATE, Cell
 from optlab.report.curves import Array, Band
 from optlab.report.scales import make_room, scale
 from optlab.report.styles import Style
 
 MAX_CELLS = 12
+LABEL_CHARACTERS = 44  # beside an axis; report.csv has longer ones
 MARKS = 6  # of a curve, about
 ASIDE = 0.2  # share of the gap between learning rates over which the curves' points are spread
 ROOM = 0.12  # share of that axis that a rate's name takes
@@ -100,7 +102,7 @@ def draw_intervals(
         # One seed has no interval: nan, which is not drawn.
         axes.plot([cell.val.low, cell.val.high], [place] * 2, color=look.color, linewidth=2)
         axes.plot([cell.val.mean], [place], color=look.color, marker=look.marker or "o", ms=7)
-    axes.set_yticks(range(len(shown)), [cell.label for cell in shown])
+    axes.set_yticks(range(len(shown)), [cut(cell.label, LABEL_CHARACTERS) for cell in shown])
     axes.set_ylim(max(len(shown), 8) - 0.4, -0.6)
     scale(axes, "x", metric)
     axes.set(xlabel=f"validation {metric}")

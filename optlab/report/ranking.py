@@ -6,6 +6,7 @@ Rules:
     * A run that diverged or failed, or whose value is not finite, scores the worst there is:
       accuracy 0, or an infinite loss. It cannot help its cell, and it is never dropped. Equal means
       are told apart by fewer such runs, then by the loss of the others.
+    * Where no run of comparable cells is done, there is nothing to rank.
     * An interrupted run says nothing about its method. It is counted and not scored.
     * The same run found twice counts once: copies would narrow the interval.
     * Ranks start anew where values cannot be compared: in every task and, ranking by loss, for
@@ -13,7 +14,7 @@ Rules:
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -24,11 +25,12 @@ import numpy as np
 from scipy.special import stdtrit
 
 from optlab.config import ConfigError
+from optlab.identity import OUTCOME_FREE, config_hash
+from optlab.records import RunRecord, varying
 from optlab.report.cells import (
     ACCURACY,
     ENDS,
     LOSS,
-    OPTIMIZER,
     TASK,
     Cell,
     Estimate,
@@ -38,7 +40,7 @@ from optlab.report.cells import (
     identity,
     labels,
 )
-from optlab.results import OUTCOME_FREE, RunRecord, config_hash, varying
+from optlab.report.phrases import AMSGRAD, OPTIMIZER, TARGET
 
 CONFIDENCE = 0.95
 UNTOLD = {"seed", "plugins"}  # make no cell: one is averaged over, the other only adds names
@@ -68,7 +70,11 @@ def rank(records: Sequence[RunRecord], best_losses: Mapping[Path, float] | None 
     ]
     ordered = [c for c, _ in sorted(zip(cells, members, strict=True), key=lambda p: _merit(*p))]
     places: dict[str, count[int]] = defaultdict(lambda: count(1))
-    ranked = [replace(c, rank=next(places[group_of(c.key, c.metric)])) for c in ordered]
+    known = {group_of(c.key, c.metric) for c in cells if c.done}
+    ranked = [
+        replace(c, rank=next(places[group]) if group in known else 0)
+        for c, group in ((c, group_of(c.key, c.metric)) for c in ordered)
+    ]
     return arranged(keys, ranked)
 
 
@@ -101,6 +107,7 @@ def estimate(values: Sequence[float]) -> Estimate:
 def _keys(records: Sequence[RunRecord]) -> list[str]:
     """Return the keys of cells in order; with optimizer and task a table says what it is about."""
     named = {key for key in (OPTIMIZER, TASK) if any(key in run.options for run in records)}
+    named |= {key for key in (TARGET, AMSGRAD) if any(run.options.get(key) for run in records)}
     told = {key for key in varying(records) if key not in UNTOLD}
     return sorted(named | told, key=_column)
 
@@ -153,7 +160,14 @@ def _cell(
         test=_over_seeds(scored, "test", metric) if has_test else estimate([]),
         best_loss=estimate(lowest).mean,
         final_loss=estimate(list(final.values())).mean,
+        verdicts=_verdicts(runs),
     )
+
+
+def _verdicts(runs: Sequence[RunRecord]) -> dict[str, float]:
+    """Return the share of runs that have each verdict, the most frequent first."""
+    counts = Counter(verdict.name for run in runs for verdict in run.result.verdicts)
+    return {name: count / len(runs) for name, count in counts.most_common()}
 
 
 def _over_seeds(records: Sequence[RunRecord], split: str, metric: str) -> Estimate:

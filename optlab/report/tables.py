@@ -11,6 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ from optlab.report.cells import (
     arranged,
     best_by_optimizer,
     labels,
+    occurring,
 )
 from optlab.report.curves import Band, Curves
 from optlab.results import write_atomic
 
 METRIC = "metric"  # a column of its own, and in headings, where groups are ranked differently
 RANKING_FILE, CURVES_FILE = "report.csv", "curves.csv"
+VERDICT = "verdict_"  # of the columns with shares of a cell's runs, the last ones
 PARTS = ("mean", "std", "low", "high")  # of an estimate
 CURVE_COLUMNS = ["group", "optimizer", "cell", "epoch", "mean", "low", "high"]
 
@@ -41,8 +44,11 @@ def write_ranking(path: str | Path, ranking: Ranking) -> None:
     """Write a row per cell."""
     metrics = set(ranking.metrics.values())
     common = metrics.pop() if len(metrics) == 1 else METRIC
-    header = ["rank", *ranking.keys, *_columns(common)]
-    _write(path, [header, *(_row(cell, common) for cell in ranking.cells)])
+    verdicts = occurring(ranking.cells)
+    header = ["rank", *ranking.keys, *_columns(common), *(f"{VERDICT}{name}" for name in verdicts)]
+    shares = [[_text(cell.verdicts.get(name, 0.0)) for name in verdicts] for cell in ranking.cells]
+    rows = [_row(cell, common) for cell in ranking.cells]
+    _write(path, [header, *([*row, *own] for row, own in zip(rows, shares, strict=True))])
 
 
 def read_ranking(path: str | Path) -> Ranking:
@@ -51,7 +57,13 @@ def read_ranking(path: str | Path) -> Ranking:
     Raises:
         ConfigError: When the table is missing or damaged.
     """
-    with _reading(path) as (header, rows):
+    with _reading(path) as (whole, lines):
+        verdicts = [name.removeprefix(VERDICT) for name in whole if name.startswith(VERDICT)]
+        header = whole[: len(whole) - len(verdicts)]
+        rows = [line[: len(header)] for line in lines]
+        shares = [
+            dict(zip(verdicts, map(float, line[len(header) :]), strict=True)) for line in lines
+        ]
         common = next((m for m in (ACCURACY, LOSS, METRIC) if f"val_{m}_mean" in header), LOSS)
         names = header[1 : -len(_columns(common))]
         if header != ["rank", *names, *_columns(common)] or not rows:
@@ -60,8 +72,10 @@ def read_ranking(path: str | Path) -> Ranking:
         own = [row[1 + len(names)] if common == METRIC else common for row in rows]
         numbers = [[row[0], *row[header.index("runs", 1 + len(names)) :]] for row in rows]
         cells = [
-            _cell(key, metric, label, row)
-            for key, metric, label, row in zip(keys, own, labels(keys, own), numbers, strict=True)
+            replace(_cell(key, metric, label, row), verdicts={n: s for n, s in of.items() if s})
+            for key, metric, label, row, of in zip(
+                keys, own, labels(keys, own), numbers, shares, strict=True
+            )
         ]
         return arranged(names, cells)
 

@@ -11,15 +11,19 @@ from rich.table import Table
 from optlab.report.cells import (
     ACCURACY,
     ENDS,
-    OPTIMIZER,
     Cell,
     Estimate,
     Ranking,
     identity,
+    occurring,
     sets_apart,
-    show,
 )
+from optlab.report.phrases import NAMING, OPTIMIZER, optimizer_name, show
 from optlab.report.ranking import CONFIDENCE
+
+INTERVAL = f"{CONFIDENCE:.0%} interval"
+
+NO_RANKING = "no run is done, and there is nothing to rank"
 
 #: Lines of ASCII alone: a log or a pipe may know no other characters.
 BOX = box.Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
@@ -38,6 +42,7 @@ def render_text(ranking: Ranking, limit: int = 30, width: int | None = None) -> 
     for name, cells in ranking.groups.items():
         lines.append("")
         lines += [name] if name else []
+        lines += [] if cells[0].rank else [NO_RANKING]
         lines += _fitted(ranking, cells[:limit], width)
         if len(cells) > limit:
             more = _plural(len(cells) - limit, "more cell")
@@ -50,7 +55,7 @@ def _summary(ranking: Ranking) -> str:
     runs = sum(cell.runs for cell in cells)
     ends = {end: sum(cell.ends[end] for cell in cells) for end in ENDS}
     listed = ", ".join(f"{count} {end}" for end, count in ends.items() if count)
-    metrics = sorted(set(ranking.metrics.values()))
+    metrics = sorted({ranking.metrics[name] for name in ranking.ranked or ranking.groups})
     worst = " or ".join("accuracy 0" if m == ACCURACY else "an infinite loss" for m in metrics)
     sentences = [f"{_plural(runs, 'run')} in {_plural(len(cells), 'cell')}"]
     sentences[0] += f" ({listed})" if listed else ""
@@ -66,7 +71,7 @@ def _fitted(ranking: Ranking, cells: Sequence[Cell], width: int | None) -> list[
     """Return a table without as many of the least important columns as it is too wide for."""
     metric = cells[0].metric
     numbers = _numbers(metric, cells)
-    dispensable = [*numbers][1:]  # not the metric that ranks
+    dispensable = [*numbers][1 if cells[0].rank else 0 :]  # not the metric that ranks
     left_out = sorted(dispensable, key=lambda heading: _worth(heading, metric))
     for count in range(len(left_out) + 1):
         gone = left_out[:count]
@@ -79,8 +84,8 @@ def _fitted(ranking: Ranking, cells: Sequence[Cell], width: int | None) -> list[
 
 
 def _worth(heading: str, metric: str) -> int:
-    order = ("final val loss", "best val loss", "std", f"test {metric}")
-    return order.index(heading) if heading in order else len(order)
+    order = ("final val loss", "best val loss", "std", f"test {metric}", INTERVAL)
+    return order.index(heading) if heading in order else -1  # verdicts go first
 
 
 def _table(ranking: Ranking, cells: Sequence[Cell], numbers: Mapping[str, Sequence[str]]) -> Table:
@@ -95,9 +100,11 @@ def _table(ranking: Ranking, cells: Sequence[Cell], numbers: Mapping[str, Sequen
         table.add_column(heading, justify="right")
     for place, cell in enumerate(cells):
         counts = [str(cell.runs), *(str(cell.ends[end]) for end in ends)]
-        values = [show(cell.key[name]) for name in keys]
+        values = [
+            optimizer_name(cell.key) if name == OPTIMIZER else show(cell.key[name]) for name in keys
+        ]
         own = [texts[place] for texts in numbers.values()]
-        table.add_row(str(cell.rank), *values, *counts, *own)
+        table.add_row(str(cell.rank or "-"), *values, *counts, *own)
     return table
 
 
@@ -108,6 +115,7 @@ def _telling(ranking: Ranking, cells: Sequence[Cell]) -> list[str]:
         name
         for name in ranking.keys
         if not sets_apart(name, cells[0].metric)
+        and name not in NAMING[1:]
         and (name == OPTIMIZER or len({identity({name: cell.key[name]}) for cell in group}) > 1)
     ]
 
@@ -120,16 +128,20 @@ def _headings(keys: Sequence[str]) -> list[str]:
 
 def _numbers(metric: str, cells: Sequence[Cell]) -> dict[str, list[str]]:
     """Return the texts of each column that has numbers, the metric that ranks first."""
-    columns = {
+    measured = {
         f"val {metric}": [_number(cell.val.mean) for cell in cells],
         "std": [_number(cell.val.std) for cell in cells],
-        f"{CONFIDENCE:.0%} interval": [_interval(cell.val) for cell in cells],
+        INTERVAL: [_interval(cell.val) for cell in cells],
         f"test {metric}": [_number(cell.test.mean) for cell in cells],
         "best val loss": [_number(cell.best_loss) for cell in cells],
         "final val loss": [_number(cell.final_loss) for cell in cells],
     }
-    ranking, *others = columns
-    return {h: columns[h] for h in (ranking, *others) if h == ranking or {*columns[h]} != {"-"}}
+    columns = measured if cells[0].rank else {}
+    ranking = next(iter(columns), "")
+    for name in occurring(cells):
+        shares = [cell.verdicts.get(name, 0.0) for cell in cells]
+        columns[name.replace("_", " ")] = [f"{share:.0%}" if share else "-" for share in shares]
+    return {h: columns[h] for h in columns if h == ranking or {*columns[h]} != {"-"}}
 
 
 def _interval(val: Estimate) -> str:

@@ -13,8 +13,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 from optlab.build import parts_of
 from optlab.config import ConfigError
 from optlab.environment import usable_cores
+from optlab.identity import flatten
 from optlab.plugins import import_plugins
-from optlab.results import flatten
 from optlab.seeding import global_stream
 from optlab.sweep.peak_memory import PeakMemory
 from optlab.sweep.planned import PlannedRun
@@ -61,8 +61,8 @@ def measure(runs: Sequence[PlannedRun], vmapped: bool) -> tuple[Footprint, int]:
     splits = (parts.data.train, parts.data.val, parts.data.test)
     data = _bytes([(split.x, split.y) for split in splits])
     if vmapped:
-        return Footprint(kept + step, data), parts.num_updates
-    return Footprint(kept, data + step * usable_cores()), parts.num_updates
+        return Footprint(kept + step, data, weights), parts.num_updates
+    return Footprint(kept, data + step * usable_cores(), weights), parts.num_updates
 
 
 def budget(device: torch.device, vmapped: bool, workers: int = 1) -> int:

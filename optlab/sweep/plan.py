@@ -4,11 +4,19 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from optlab.results import config_hash, differing
+from optlab.config import ConfigError
+from optlab.identity import config_hash
+from optlab.records import differing
 from optlab.sweep.axis import OF_A_RUN, refusal, splitting
+from optlab.sweep.cause import RUN_ERRORS, cause_of
 from optlab.sweep.engine import Choice, Wanted, choose
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.program import Footprint, Plan, Program, array_sizes
+
+#: Runs of an array at most, whatever the memory of the device: each also takes some 40 KiB of the
+#: machine's, and none has its result before the last. Compiled programs train one run after another
+#: on each core, so that more of them are no quicker.
+MOST_RUNS = {"native": 1000, "compiled": 8192, "eager": 8192}
 
 
 class Group(NamedTuple):
@@ -101,6 +109,7 @@ def _program(
     if found.footprint is None:
         return alone.singly(found.choice.reason)
     most = found.footprint.most(found.budget if budget is None else budget)
+    most = min(most, MOST_RUNS[found.choice.engine])
     arrays = array_sizes(num_runs, most, share)
     return replace(alone, engine=found.choice.engine, arrays=arrays, footprint=found.footprint)
 
@@ -124,11 +133,15 @@ def _measured(runs: Sequence[PlannedRun], wanted: Wanted, workers: int) -> _Meas
     at_once = device.type == "cuda" or wanted in ("compiled", "eager")
     try:
         footprint, updates = measure(runs, at_once)
+        choice = choose(wanted, device.type, updates)
+        if choice.engine == "native" and (refused := refusal_of_native(runs[0])):
+            choice = Choice("single", refused)
     except NotStackable as error:
         return _Measured(Choice("single", str(error)))
-    choice = choose(wanted, device.type, updates)
-    if choice.engine == "native" and (refused := refusal_of_native(runs[0])):
-        choice = Choice("single", refused)
+    except ConfigError:
+        raise
+    except RUN_ERRORS as error:  # of a plugin's own code: each run fails for itself, and says so
+        return _Measured(Choice("single", f"measuring one failed: {cause_of(error)}"))
     if choice.engine == "single":
         return _Measured(choice, updates=updates)
     return _Measured(choice, footprint, budget(device, at_once, workers), updates)

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from optlab.results import OUTCOME_FREE, differing, flatten
+from optlab.identity import OUTCOME_FREE, flatten
+from optlab.records import differing
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.program import Plan, Program
 

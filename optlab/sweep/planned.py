@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from optlab.results import config_hash
+from optlab.files import file_digest
+from optlab.identity import config_hash
 from optlab.sweep.run_folder import PRIMARY
 
 
@@ -35,7 +36,7 @@ class PlannedRun:
 
     @cached_property
     def identity(self) -> str:
-        """Hash of the configuration, from `optlab.results.config_hash`."""
+        """Hash of the configuration, from `optlab.identity.config_hash`."""
         return config_hash(self.config)
 
 
@@ -43,8 +44,17 @@ def of_the_run(resolved: Mapping[Any, Any]) -> dict[str, Any]:
     """Return the sections of a resolved configuration that are the run's own.
 
     A run that is started again goes to a folder of its own, so where output goes is not among them.
+    A file that the task reads is among them, by the digest of what it holds now.
     """
-    return {str(k): v for k, v in resolved.items() if k not in {*PRIMARY, "sweep"}}
+    own = {str(k): v for k, v in resolved.items() if k not in {*PRIMARY, "sweep"}}
+    task = own.get("task")
+    if (
+        isinstance(task, dict)
+        and isinstance(task.get("path"), str)
+        and task.get("digest", "") is None
+    ):
+        own["task"] = {**task, "digest": file_digest(Path(task["path"]))}
+    return own
 
 
 def chosen_sections(words: Iterable[str]) -> frozenset[str]:

@@ -16,10 +16,12 @@ class Footprint:
     Attributes:
         run: What every run of an array adds, at most.
         shared: What an array has once: the data, and what runs use in turns.
+        weights: Of a run's parameters and buffers.
     """
 
     run: int
     shared: int
+    weights: int = 0
 
     def of(self, num_runs: int) -> int:
         """Return the bytes of an array."""

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from optlab.loggers.base import VAL_ACCURACY, VAL_LOSS
 from optlab.loggers.live_line import bar_line, clock, cut
+from optlab.loggers.terminal import print_line, progress_terminal
 from optlab.results import RunResult
 
 if TYPE_CHECKING:
@@ -36,12 +37,12 @@ class Progress:
     its own unless it failed; `close` leaves one line about all.
 
     Args:
-        terminal: Where to print; standard output unless given.
+        terminal: Where to print; standard error unless given.
         is_quiet: Whether to tell of runs that fail and of nothing else.
     """
 
     def __init__(self, terminal: Terminal | None = None, *, is_quiet: bool = False) -> None:
-        self._terminal, self._is_quiet = terminal or Terminal(), is_quiet
+        self._terminal, self._is_quiet = terminal or progress_terminal(), is_quiet
         self._live: Live | None = None
         self._programs = [0, 0]  # ended, all
         self._updates: Mapping[str, int] = {}
@@ -204,7 +205,7 @@ class Progress:
         return ", ".join(parts)
 
     def _print(self, line: str) -> None:
-        self._terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+        print_line(self._terminal, line)
 
 
 class Watched:

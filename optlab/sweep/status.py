@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from optlab.config import ConfigError
-from optlab.results import RunResult, collect
+from optlab.records import survey
+from optlab.results import RunResult
 from optlab.sweep.ledger_reader import FINAL, Entry, LedgerReader
 from optlab.sweep.run_folder import LEDGER_FILE
-from optlab.sweep.summary import unfinished_runs
 
 #: The order in which states are told.
-ORDER = ("done", "diverged", "failed", "killed", "interrupted", "running", "unfinished", "queued")
+ORDER = (
+    *("done", "diverged", "failed", "killed", "interrupted"),
+    *("damaged", "running", "unfinished", "queued"),
+)
 
 
 def status(folder: str | Path) -> str:
@@ -49,15 +52,16 @@ def _of_ledger(folder: Path) -> list[str]:
 
 
 def _of_run_folders(folder: Path) -> list[str]:
-    records, unfinished = collect(folder), unfinished_runs(folder)
+    found = survey(folder)
+    records, unfinished, damaged = found.records, found.unfinished, found.damaged
     below = sorted(path.parent for path in folder.glob(f"*/**/{LEDGER_FILE}"))
     if below:
         listing = ", ".join(map(str, below[:3])) + (" ..." if len(below) > 3 else "")
         raise ConfigError(f"{folder} holds {len(below)} sweeps; give one of them: {listing}")
-    if not records and not unfinished:
+    if not (records or unfinished or damaged):
         raise ConfigError(f"{folder} holds no sweep: neither a ledger nor runs")
     counts: Counter[str] = Counter(record.result.status for record in records)
-    counts["unfinished"] = len(unfinished)
+    counts["damaged"], counts["unfinished"] = len(damaged), len(unfinished)
     results = [record.result for record in records]
     lines = [
         f"{_counts(folder, counts)} (no ledger: runs that have not begun are not counted)",
@@ -66,6 +70,7 @@ def _of_run_folders(folder: Path) -> list[str]:
             for r in records
             if r.result.status not in FINAL
         ),
+        *_failures(("damaged", str(error), run.name) for run, error in damaged.items()),
         *_times([(result.started, None) for result in results], results),
     ]
     missing = sum(count for state, count in counts.items() if state not in FINAL)

@@ -6,17 +6,29 @@ run of each kind; the kinds of one data set and model load and try them once.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from optlab import registry
-from optlab.build import parts_of, refuse_unknown_sections, resolve_device, section, update_of
+from optlab.build import (
+    Built,
+    cautions,
+    parts_of,
+    refuse_unknown_sections,
+    resolve_device,
+    section,
+    update_of,
+)
 from optlab.config import ConfigError, bind, check_value
 from optlab.config.schema import DiagnosticsConfig, LoggerConfig, TrainerConfig
 from optlab.nn import Linear
 from optlab.plugins import import_plugins
+from optlab.saying import warn
 from optlab.seeding import global_stream
 from optlab.sweep.bad_jobs import refuse_jobs
+from optlab.sweep.cause import RUN_ERRORS
+from optlab.sweep.consent import refuse_unnamed_code
 from optlab.sweep.planned import PlannedRun
 from optlab.train import Parts
 from optlab.types import Natural
@@ -48,7 +60,12 @@ def refuse_invalid(runs: Sequence[PlannedRun]) -> None:
             check(run)
         except ConfigError as error:
             mistakes[run.number] = (run.name, str(error))
+        except RUN_ERRORS:
+            pass  # of a plugin: it fails again where it is trained, and is recorded there
     refuse_jobs([mistakes[number] for number in sorted(mistakes)], len(runs))
+    for caution, number in check.cautions.items():
+        of = "" if number == len(runs) else f"{number} of {len(runs)} runs: "
+        warn(f"[optlab] {of}{caution}")
 
 
 class _Check:
@@ -60,16 +77,21 @@ class _Check:
     def __init__(self) -> None:
         self._found: dict[str, ConfigError | None] = {}
         self._latest: tuple[str, Parts] | None = None
+        self._built: dict[str, Built] = {}
+        self.cautions: Counter[str] = Counter()
 
     def __call__(self, run: PlannedRun) -> None:
         config = run.config
+        refuse_unnamed_code(config, run.overrides)
         import_plugins(config.get("plugins") or [])
         refuse_unknown_sections(config)
         for name in SCHEMAS:
             self._once(_check_options, name, config[name])
         self._once(_check_update, {name: config[name] for name in UPDATE})
         self._once(_check_schedule, {"schedule": config["schedule"]})
-        self._once(lambda *_: self._build(run), _kind(run))
+        kind = _kind(run)
+        self._once(lambda *_: self._build(run, kind), kind)
+        self.cautions.update(cautions(config, self._built[_text(kind)]))
 
     def _once(self, check: Callable[..., object], *arguments: Any) -> None:
         """Check, or raise again what the same check of the same thing raised."""
@@ -83,7 +105,7 @@ class _Check:
         if (error_before := self._found[key]) is not None:
             raise error_before
 
-    def _build(self, run: PlannedRun) -> None:
+    def _build(self, run: PlannedRun, kind: Config) -> None:
         config = run.config
         seed = check_value(config["seed"], Natural, "seed")
         shape = _text(_shape(config))
@@ -92,7 +114,7 @@ class _Check:
             parts = parts_of(config, run.chosen, like)
             if section(config, "optimizer")[0] == "foreign":
                 parts.run()  # its class alone knows its options
-        self._latest = (shape, parts)
+        self._latest, self._built[_text(kind)] = (shape, parts), Built.of(parts)
 
 
 def _check_options(name: str, options: Config) -> None:

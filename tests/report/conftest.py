@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
+from optlab.identity import config_hash
 from optlab.loggers.table import MetricsTable
-from optlab.results import RunRecord, RunResult, config_hash, write_atomic, write_result
+from optlab.records import RunRecord
+from optlab.results import RunResult, write_atomic, write_result
 
 MakeRun = Callable[..., RunRecord]
 

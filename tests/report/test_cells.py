@@ -10,8 +10,8 @@ from optlab.report.cells import (
     best_by_optimizer,
     group_of,
     labels,
-    show,
 )
+from optlab.report.phrases import show
 
 NOTHING = Estimate(math.nan, math.nan, math.nan, math.nan)
 

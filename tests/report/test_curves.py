@@ -6,9 +6,9 @@ import pytest
 
 from optlab.config.schema import LoggerConfig
 from optlab.loggers.sweep_records import LoggedRun, SweepRecords
+from optlab.records import RunRecord
 from optlab.report.curves import Band, band, best_curves, best_losses
 from optlab.report.ranking import rank
-from optlab.results import RunRecord
 
 MakeRun = Callable[..., RunRecord]
 

@@ -8,11 +8,11 @@ import pytest
 from matplotlib import image
 from matplotlib.figure import Figure
 
+from optlab.records import RunRecord
 from optlab.report.curves import best_curves
 from optlab.report.figure import draw, write_figure
 from optlab.report.ranking import rank
 from optlab.report.styles import SETTINGS
-from optlab.results import RunRecord
 
 MakeRun = Callable[..., RunRecord]
 
@@ -153,3 +153,9 @@ def test_each_task_has_the_axes_of_its_own_metric(make_run: MakeRun) -> None:
     ]
     labels = [row.axes[0].get_ylabel() for row in drawn(runs).subfigs]
     assert labels == ["validation accuracy", "validation loss"]
+
+
+def test_a_task_of_which_no_run_is_done_has_no_panels(make_run: MakeRun) -> None:
+    runs = sweep(make_run, ["adam", "sgd"], [0.01, 0.1], task="good")
+    runs.append(make_run({"seed": 0, "task": {"name": "bad"}}, status="failed"))
+    assert len(drawn(runs).subfigs) == 1

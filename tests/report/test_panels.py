@@ -1,5 +1,6 @@
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,13 @@ from matplotlib.figure import Figure
 
 from optlab.report.cells import ENDS, Cell, Estimate
 from optlab.report.curves import Band
-from optlab.report.panels import best_by_rate, draw_curves, draw_intervals, draw_sensitivity
+from optlab.report.panels import (
+    LABEL_CHARACTERS,
+    best_by_rate,
+    draw_curves,
+    draw_intervals,
+    draw_sensitivity,
+)
 from optlab.report.styles import styles
 
 EPOCHS = np.arange(30.0)
@@ -156,3 +163,11 @@ def test_one_seed_has_a_point_and_no_interval(axes: Axes) -> None:
     interval, mean = axes.lines
     assert np.isnan(interval.get_xdata()).all()
     np.testing.assert_array_equal(mean.get_xdata(), [0.5])
+
+
+def test_a_long_label_is_cut_beside_the_axis(axes: Axes) -> None:
+    long = replace(cell(0.5, name="adam"), label=", ".join(["a long option=1"] * 9))
+    draw_intervals(axes, [long], styles(["adam"]), "accuracy")
+    (label,) = [tick.get_text() for tick in axes.get_yticklabels()]
+    assert len(label) <= LABEL_CHARACTERS
+    assert ".." in label

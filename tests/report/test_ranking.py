@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from optlab.config import ConfigError
+from optlab.records import RunRecord
 from optlab.report.cells import Cell
 from optlab.report.ranking import estimate, rank, score
-from optlab.results import RunRecord, RunResult
+from optlab.results import RunResult
 
 MakeRun = Callable[..., RunRecord]
 
@@ -273,3 +274,24 @@ def test_plugins_make_no_cell_and_no_second_run(make_run: MakeRun) -> None:
 def test_no_runs_are_an_error() -> None:
     with pytest.raises(ConfigError, match="no ended run"):
         rank([])
+
+
+def test_where_no_run_is_done_cells_have_no_rank(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0, "task": {"name": task}, "optimizer": {"name": name}}, **end)
+        for task, end in (("a", {"status": "failed"}), ("b", {"val": {"loss": 1.0}}))
+        for name in ("adam", "sgd")
+    ]
+    ranking = rank(runs)
+    assert [cell.rank for cell in ranking.groups["a"]] == [0, 0]
+    assert [cell.rank for cell in ranking.groups["b"]] == [1, 2]
+    assert list(ranking.ranked) == ["b"]
+
+
+def test_cells_of_amsgrad_and_of_the_classes_of_others_are_told_apart(make_run: MakeRun) -> None:
+    options = [{"name": "adam", "amsgrad": False}, {"name": "adam", "amsgrad": True}]
+    options += [{"name": "foreign", "target": "torch.optim.SGD"}]
+    runs = [make_run({"seed": 0, "optimizer": each}, val={"loss": 1.0}) for each in options]
+    assert [c.optimizer for c in rank(runs).cells] == ["adam", "amsgrad", "torch.optim.SGD"]
+    assert [cell.optimizer for cell in rank(runs[1:2]).cells] == ["amsgrad"]
+    assert [cell.optimizer for cell in rank(runs[2:]).cells] == ["torch.optim.SGD"]

@@ -2,6 +2,7 @@ import csv
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optlab.config import ConfigError
+from optlab.records import RunRecord
 from optlab.report.cells import ENDS, Cell, Estimate, Ranking, arranged, labels
 from optlab.report.curves import Band, best_curves
 from optlab.report.ranking import rank
 from optlab.report.tables import read_curves, read_ranking, write_curves, write_ranking
-from optlab.results import RunRecord
+from optlab.results import Verdict
 
 MakeRun = Callable[..., RunRecord]
 
@@ -208,3 +210,16 @@ def test_curves_of_another_ranking_are_an_error(
     other = rank([make_run({"seed": 0, "optimizer": {"name": "nag"}}, val={"accuracy": 0.5})])
     with pytest.raises(ConfigError, match="'adam' is no best cell of the ranking beside it"):
         read_curves(tmp_path / "curves.csv", other)
+
+
+def test_shares_of_verdicts_come_back_and_only_those_that_occur_have_a_column(
+    runs: list[RunRecord], tmp_path: Path
+) -> None:
+    found = [Verdict("lr_too_high", "", "", 2.0, 0), Verdict("dead_units", "", "", 2.0, 0)]
+    judged = [replace(r, result=replace(r.result, verdicts=found)) for r in runs[:1]]
+    ranking = rank([*judged, *runs[1:]])
+    write_ranking(tmp_path / "report.csv", ranking)
+    assert read_ranking(tmp_path / "report.csv") == ranking
+    first = rows_of(tmp_path / "report.csv")[0]
+    assert (first["verdict_dead_units"], first["verdict_lr_too_high"]) == ("0.5", "0.5")
+    assert not {"verdict_overfitting"} & {*first}

@@ -1,10 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from optlab.records import RunRecord
 from optlab.report.ranking import rank
 from optlab.report.text import render_text
-from optlab.results import RunRecord
+from optlab.results import Verdict
 
 MakeRun = Callable[..., RunRecord]
 
@@ -153,3 +155,34 @@ def test_a_column_without_a_number_is_left_out(make_run: MakeRun) -> None:
     assert "std" not in text
     assert "interval" not in text
     assert "test loss" not in text
+
+
+def test_verdicts_that_occur_have_a_column_with_their_share_of_runs(
+    runs: list[RunRecord],
+) -> None:
+    found = [Verdict("lr_too_high", "", "", 2.0, 0)]
+    judged = [replace(r, result=replace(r.result, verdicts=found)) for r in runs[:1]]
+    text = render_text(rank([*judged, *runs[1:]]))
+    (header,) = [line for line in text.splitlines() if line.startswith("rank")]
+    (best,) = [line for line in text.splitlines() if line.split()[:2] == ["1", "adam"]]
+    assert header.endswith("lr too high")
+    assert best.endswith("50%")
+    assert "lr too high" not in render_text(rank(runs))
+
+
+def test_a_task_of_which_no_run_is_done_is_listed_and_not_ranked(make_run: MakeRun) -> None:
+    runs = [
+        make_run({"seed": 0, "task": {"name": task}, "optimizer": {"name": name}}, **end)
+        for task, end in (
+            ("bad", {"status": "failed"}),
+            ("good", {"val": {"loss": 1.0, "accuracy": 0.5}}),
+        )
+        for name in ("adam", "sgd")
+    ]
+    text = render_text(rank(runs))
+    assert "ranked by mean validation accuracy over seeds" in text
+    bad, good = text.partition("bad")[2].split("good")
+    assert bad.startswith("\nno run is done, and there is nothing to rank\n")
+    assert "   -  adam" in bad
+    assert "inf" not in bad
+    assert "   1  adam" in good

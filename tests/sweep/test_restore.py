@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from optlab.results import collect, write_result
+from optlab.records import collect
+from optlab.results import write_result
 from optlab.sweep.ledger import Ledger
 from optlab.sweep.refusal import FolderTakenError
 from optlab.sweep.restore import restore_folders
@@ -60,6 +61,17 @@ def test_a_lost_or_damaged_file_is_written_again(ledger, runs, tmp_path, name, d
             path.write_text("[1, 2]")
     assert restore_folders(ledger) == [runs[0].folder]
     assert contents(tmp_path / "sweep") == before
+
+
+def test_a_configuration_that_means_the_same_is_left_as_somebody_wrote_it(ledger, runs):
+    path = runs[0].folder / "config.yaml"
+    path.write_text("# my best one\n" + path.read_text())
+    assert restore_folders(ledger) == []
+
+
+def test_what_is_as_it_was_written_is_not_parsed(ledger, monkeypatch):
+    monkeypatch.setattr("optlab.records.from_yaml", None)
+    assert restore_folders(ledger) == []
 
 
 def test_a_lost_folder_is_written_again(ledger, runs, tmp_path):

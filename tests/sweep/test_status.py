@@ -107,6 +107,14 @@ def test_a_sweep_without_a_ledger_is_counted_by_its_results(folder):
     )
 
 
+def test_without_a_ledger_damaged_records_are_counted_and_told(folder):
+    begin(folder, range(2), "done")
+    (folder / "seed=1" / "result.json").write_text("{")
+    said = status(folder).splitlines()
+    assert said[0].startswith(f"2 runs in {folder}: 1 done, 1 damaged (")
+    assert said[1].startswith("damaged: 1: cannot read ")
+
+
 def test_no_folder(tmp_path):
     with pytest.raises(ConfigError, match=r"no folder '.*nowhere': give the folder"):
         status(tmp_path / "nowhere")

@@ -40,7 +40,31 @@ def test_failed_and_interrupted_runs_are_named_with_their_cause(begin, tmp_path,
     begin("a", "failed", "no such file")
     begin("b", "interrupted", "stopped by hand")
     assert summarize(tmp_path / "sweep") == 2
-    assert "  failed: a: no such file\n" in capsys.readouterr().out
+    assert "  failed: a: no such file\n" in capsys.readouterr().err
+
+
+def test_of_very_many_failures_the_later_ones_are_told_by_cause(
+    begin, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("optlab.sweep.summary.MOST_NAMED", 2)
+    for number in range(5):
+        begin(f"run{number}", "failed", "no such file" if number else "out of memory")
+    assert summarize(tmp_path / "sweep") == 5
+    assert capsys.readouterr().err.splitlines() == [
+        "  failed: run0: out of memory",
+        "  failed: run1: no such file",
+        "  3 more failed: no such file",
+    ]
+
+
+def test_a_damaged_record_is_named_and_not_well(begin, tmp_path, capsys):
+    begin("a", "done")
+    begin("b", "done")
+    (tmp_path / "sweep" / "b" / "result.json").write_text("{")
+    assert summarize(tmp_path / "sweep") == 1
+    said = capsys.readouterr()
+    assert said.out == f"1 run in {tmp_path / 'sweep'}: 1 done\n"
+    assert said.err.startswith("  damaged: cannot read ")
 
 
 def test_a_run_without_a_result_is_unfinished_and_not_well(begin, tmp_path, capsys):
@@ -48,7 +72,7 @@ def test_a_run_without_a_result_is_unfinished_and_not_well(begin, tmp_path, caps
     begin("b", "failed", "no such file")
     begin("c")
     assert summarize(tmp_path / "sweep") == 2
-    assert capsys.readouterr().out.endswith("  1 unfinished: the same line again does them\n")
+    assert capsys.readouterr().err.endswith("  1 unfinished: the same line again does them\n")
 
 
 def test_only_unfinished_runs_are_no_empty_list(begin, tmp_path, capsys):
