@@ -1,16 +1,24 @@
 """A stacked sweep from its runs to their results: plan, ledger, training."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from optlab.build import parts_of
 from optlab.environment import usable_cores
+from optlab.loggers.sweep_table import merge_parts
 from optlab.plugins import import_plugins
+from optlab.saying import say, tell, warn
 from optlab.seeding import global_stream
-from optlab.sweep.array import Means
+from optlab.sweep.array_checkpoints import ArrayCheckpoints
+from optlab.sweep.cause import RUN_ERRORS
+from optlab.sweep.disk import refuse_full
+from optlab.sweep.files import put_configs, put_result
 from optlab.sweep.ledger import Ledger
 from optlab.sweep.ledger_grid import refuse_doubles, refuse_entry
+from optlab.sweep.means import Means
+from optlab.sweep.origin import Origin
 from optlab.sweep.plan import plan
 from optlab.sweep.plan_text import render_plan
 from optlab.sweep.planned import PlannedRun
@@ -19,7 +27,8 @@ from optlab.sweep.progress import Progress
 from optlab.sweep.restore import restore_folders
 from optlab.sweep.run_folder import LEDGER_FILE
 from optlab.sweep.settings import SweepSettings
-from optlab.sweep.worker import Worker, tasks_of
+from optlab.sweep.tensorboard_runs import with_shown
+from optlab.sweep.worker import Task, Worker, tasks_of
 from optlab.sweep.workers import Workers
 
 
@@ -40,7 +49,7 @@ def execute(
     """
     refuse_doubles(runs)
     if settings.plan_only:
-        print(render_plan(plan(runs, settings.engine, settings.workers)), end="")
+        tell(render_plan(plan(runs, settings.engine, settings.workers)).removesuffix("\n"))
         return runs
     if not (folder / LEDGER_FILE).exists():
         refuse_entry(folder, runs, settings.grid, settings.extend)
@@ -49,35 +58,46 @@ def execute(
         todo = _missing(entered, ledger)
         if todo:
             _do(todo, ledger, settings)
+            _record_killed(todo, ledger)
             _tell_of_others(todo, ledger)
+            if not ledger.entries("state NOT IN ('done', 'diverged', 'failed')"):
+                merge_parts(folder)  # nobody goes on from them
     return entered
 
 
 def _do(runs: Sequence[PlannedRun], ledger: Ledger, settings: SweepSettings) -> None:
     """Plan runs, say so, and train them."""
     planned = plan(runs, settings.engine, settings.workers)
-    print(render_plan(planned), flush=True)
+    say(render_plan(planned))
     is_quiet = not any(run.config["logger"]["console"] for run in runs)
+    updates = _updates(planned)
+    refuse_full(ledger.folder, planned, updates, settings)
     with closing(Progress(is_quiet=is_quiet)) as progress:
-        progress.start(len(planned.programs), _updates(planned))
+        progress.start(len(planned.programs), updates)
         _train(planned, ledger, progress, settings)
+    missing = set(ledger.missing())
+    unfinished = {run.identity for run in runs if run.number in missing}
+    ArrayCheckpoints(ledger.folder).keep(unfinished)
 
 
 def _missing(entered: Sequence[PlannedRun], ledger: Ledger) -> list[PlannedRun]:
     """Return the runs without a result, and mend the folders of the others."""
     for mended in restore_folders(ledger):
-        print(f"{mended}: written again from the ledger")
+        say(f"{mended}: written again from the ledger")
     ledger.release()
     ledger.retry(run.number for run in entered)
     missing = set(ledger.missing())
     todo = [run for run in entered if run.number in missing]
     if len(todo) < len(entered):
-        print(f"{len(entered) - len(todo)} of {len(entered)} runs are done already")
+        say(f"{len(entered) - len(todo)} of {len(entered)} runs are done already")
     return todo
 
 
 def _train(planned: Plan, ledger: Ledger, progress: Progress, settings: SweepSettings) -> None:
-    """Train all programs here, or in processes."""
+    """Train all programs here, or in processes.
+
+    Runs that were lost with their process, which they may have ended, come last and in another.
+    """
     runs = {run.number: run for program in planned.programs for run in program.runs}
     threads = None if settings.workers == 1 else max(1, usable_cores() // settings.workers)
     tasks = [
@@ -87,10 +107,27 @@ def _train(planned: Plan, ledger: Ledger, progress: Progress, settings: SweepSet
             program, Means(program.engine, program.reason, settings.checkpoint, threads)
         )
     ]
-    if settings.workers == 1:
-        Worker(ledger, runs, progress).work(tasks)
-    else:
+    tasks = with_shown(tasks, runs.values(), ledger, settings.tensorboard_runs)
+    if settings.workers > 1:
         Workers(ledger, runs, progress).work(tasks, settings.workers)
+        return
+    lost = {entry.number for entry in ledger.entries("state = 'queued' AND attempts > 0")}
+    Worker(ledger, runs, progress).work(_tasks_with(tasks, runs.keys() - lost))
+    if suspects := _tasks_with(tasks, lost):
+        one = "1 run that was in training when its process ended now trains in another"
+        some = (
+            f"{len(lost)} runs that were in training when their process ended now train in another"
+        )
+        say(one if len(lost) == 1 else some)
+        Workers(ledger, runs, progress).work(suspects, 1)
+
+
+def _tasks_with(tasks: Sequence[Task], numbers: Collection[int]) -> list[Task]:
+    """Return what of the tasks is about these runs."""
+    narrowed = (
+        replace(task, numbers=tuple(n for n in task.numbers if n in numbers)) for task in tasks
+    )
+    return [task for task in narrowed if task.numbers]
 
 
 def _updates(planned: Plan) -> Mapping[str, int]:
@@ -109,8 +146,19 @@ def _updates_of(program: Program) -> int:
         import_plugins(run.config["plugins"])
         with global_stream(run.config["seed"], "cpu"):
             return parts_of({**run.config, "device": "cpu"}, run.chosen).num_updates
-    except Exception:
+    except RUN_ERRORS:
         return 0  # it fails again where it is trained, and is recorded there
+
+
+def _record_killed(todo: Iterable[PlannedRun], ledger: Ledger) -> None:
+    """Leave a record in the folder of every run that ended all its processes, and say so."""
+    killed = {e.number: e for e in ledger.entries("state = 'killed' AND result IS NULL")}
+    for run in (run for run in todo if run.number in killed):
+        cause = killed[run.number].cause or ""
+        warn(f"{run.name}: interrupted: {cause}")
+        with suppress(OSError):  # the ledger has it, too
+            put_configs([run])
+            put_result(run.folder, Origin(1).without_scores(run, "interrupted", cause))
 
 
 def _tell_of_others(todo: Iterable[PlannedRun], ledger: Ledger) -> None:
@@ -119,4 +167,4 @@ def _tell_of_others(todo: Iterable[PlannedRun], ledger: Ledger) -> None:
     others = [e for e in ledger.entries("state = 'running'") if e.number in numbers]
     if others:
         are = "run is" if len(others) == 1 else "runs are"
-        print(f"{len(others)} {are} still being trained {others[0].where}")
+        say(f"{len(others)} {are} still being trained {others[0].where}")

@@ -103,8 +103,9 @@ class Ledger(LedgerReader):
     def claim(self, numbers: Iterable[int]) -> list[int]:
         """Take those of the runs that are queued, and return them; no other process gets them."""
         with self._writing():
-            queued = set(self._numbers("state = 'queued'"))
-            mine = [number for number in dict.fromkeys(numbers) if number in queued]
+            wanted = list(dict.fromkeys(numbers))
+            queued = set(self._numbers("state = 'queued'", among=wanted))
+            mine = [number for number in wanted if number in queued]
             worker = self._signed() if mine else self._worker
             self._connection.executemany(
                 "UPDATE runs SET state = 'running', cause = NULL, attempts = attempts + 1, "
@@ -158,13 +159,17 @@ class Ledger(LedgerReader):
         return [each.number for each in lost if each.attempts < MAX_ATTEMPTS]
 
     def retry(self, numbers: Iterable[int]) -> list[int]:
-        """Put those of the runs that failed or were killed back into the queue; return them."""
+        """Put those of the runs that failed or were killed back into the queue; return them.
+
+        One that has lost `MAX_ATTEMPTS` processes gets one more.
+        """
         with self._writing():
             ended = set(self._numbers("state IN ('failed', 'killed')"))
             again = [number for number in dict.fromkeys(numbers) if number in ended]
             self._connection.executemany(
                 "UPDATE runs SET state = 'queued', cause = NULL, result = NULL, "
-                "attempts = 0 WHERE number = ?",
+                f"attempts = iif(attempts < {MAX_ATTEMPTS}, 0, {MAX_ATTEMPTS - 1}) "
+                "WHERE number = ?",
                 [(number,) for number in again],
             )
         return again

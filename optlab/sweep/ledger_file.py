@@ -23,6 +23,9 @@ BUSY_S = 60.0
 #: Marks the file as an optlab ledger ("optl") and tells its form.
 APPLICATION, VERSION = 0x6F70746C, 1
 
+#: The file may be another's, and shall not act; see above for the rest.
+SETTINGS = ("trusted_schema=OFF", "synchronous=EXTRA", "fullfsync=ON", "cache_spill=OFF")
+
 SCHEMA = """\
 CREATE TABLE lines (
     line INTEGER PRIMARY KEY,
@@ -72,6 +75,7 @@ def connect(path: Path, create: bool) -> sqlite3.Connection:
         mode = "rwc" if create else "rw"  # rolls a killed process's transaction back
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, timeout=BUSY_S, isolation_level=None, uri=True)
+        connection.text_factory = bytes.decode  # raises an error of its own for what is no text
         try:
             _prepare(connection, path, create)
         except BaseException:
@@ -107,11 +111,37 @@ def explained(path: Path) -> Iterator[None]:
         if not sentence:  # a mistake of ours, such as a closed connection
             raise
         raise LedgerError(f"{path} {sentence} (SQLite: {error})") from error
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"{error}") from error
+
+
+@contextlib.contextmanager
+def contents(path: Path) -> Iterator[None]:
+    """Read what texts in the ledger say; one that says something else is damage.
+
+    Raises:
+        LedgerError: As `explained`, and for such a text.
+    """
+    with explained(path):
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def damaged(path: Path, what: str) -> LedgerError:
+    """Build the error for a ledger that is no longer what was written."""
+    return LedgerError(f"{path} {_sentence(sqlite3.SQLITE_CORRUPT)} ({what})")
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
-    for setting in ("synchronous=EXTRA", "fullfsync=ON", "cache_spill=OFF"):
-        connection.execute(f"PRAGMA {setting}")
+    try:
+        for setting in SETTINGS:
+            connection.execute(f"PRAGMA {setting}")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        raise damaged(path, f"SQLite: {error}") from error
     if create and _value(connection, "user_version") == 0:
         _make_tables(connection, path)
     form = (_value(connection, "application_id"), _value(connection, "user_version"))
@@ -124,7 +154,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
         )
     state = _value(connection, "quick_check(1)")
     if state != "ok":
-        raise LedgerError(f"{path} {_sentence(sqlite3.SQLITE_CORRUPT)} (SQLite: {state})")
+        raise damaged(path, f"SQLite: {state}")
+    tables = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_master") if sql}
+    if tables != {statement for statement in SCHEMA.split(";\n") if statement}:
+        raise damaged(path, "its tables are others")
 
 
 def _make_tables(connection: sqlite3.Connection, path: Path) -> None:

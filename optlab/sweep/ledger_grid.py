@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from optlab.config import ConfigError
-from optlab.results import OUTCOME_FREE, cell_hash, differing, flatten
+from optlab.identity import OUTCOME_FREE, cell_hash, flatten
+from optlab.records import differing
+from optlab.sweep.ledger_file import contents
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.refusal import FolderTakenError
-from optlab.sweep.run_folder import Grid, another_grid, finished_result, noted_grid
+from optlab.sweep.run_folder import (
+    LEDGER_FILE,
+    Grid,
+    another_grid,
+    finished_result,
+    noted_grid,
+)
 
 #: What else can be done with another grid than to choose another folder.
 REMEDY = "add its runs with --extend, or "
@@ -111,9 +119,10 @@ def add_runs(
 def _grids(connection: sqlite3.Connection, folder: Path) -> list[Grid]:
     """Return the grids of the folder's sweep, or the one of a sweep without a ledger."""
     rows = connection.execute("SELECT grid FROM lines ORDER BY line").fetchall()
-    entered = [json.loads(grid) for (grid,) in rows]
-    if entered:
-        return [Grid(tuple(grid["varied"]), tuple(grid["held"])) for grid in entered]
+    if rows:
+        with contents(folder / LEDGER_FILE):
+            entered = [json.loads(grid) for (grid,) in rows]
+            return [Grid(tuple(grid["varied"]), tuple(grid["held"])) for grid in entered]
     noted = noted_grid(folder)
     return [] if noted is None else [noted]
 

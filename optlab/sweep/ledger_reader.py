@@ -2,14 +2,15 @@
 
 import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from optlab.config import check_value
 from optlab.results import RunResult, result_from_text
-from optlab.sweep.ledger_file import LedgerError, connect, explained
+from optlab.sweep.ledger_file import LedgerError, connect, contents, explained
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.process import Process
 from optlab.sweep.run_folder import LEDGER_FILE
@@ -25,6 +26,10 @@ COLUMNS = (
 )
 
 
+#: Narrows a query down to the numbers in a JSON list; SQLite takes fewer parameters than runs.
+_LISTED = " AND number IN (SELECT value FROM json_each(?))"
+
+
 @dataclass(frozen=True)
 class Entry:
     """The record of one run, without its configuration and result.
@@ -32,7 +37,7 @@ class Entry:
     Attributes:
         number: Its place in the sweep, from 0.
         folder: Its run folder.
-        identity: Hash of its configuration, from `optlab.results.config_hash`.
+        identity: Hash of its configuration, from `optlab.identity.config_hash`.
         cell: Hash of its configuration without the seed.
         state: Where it stands; see `optlab.sweep.ledger`.
         cause: Why it ended before its last epoch, or was killed.
@@ -114,9 +119,9 @@ class LedgerReader:
     def entries(self, where: str = "TRUE") -> list[Entry]:
         """Return the runs in order, of those that an SQL condition describes."""
         query = f"SELECT {COLUMNS} FROM runs LEFT JOIN workers USING (worker) WHERE {where}"
-        with explained(self.path):
+        with contents(self.path):
             rows = self._connection.execute(f"{query} ORDER BY number").fetchall()
-        return [_entry(self.folder, row) for row in rows]
+            return [_entry(self.folder, row) for row in rows]
 
     def missing(self) -> list[int]:
         """Return the numbers of the runs that have no result: all but the done and diverged."""
@@ -128,42 +133,58 @@ class LedgerReader:
         query = "SELECT folder, identity, overrides, config, chosen FROM runs WHERE number = ?"
         runs = []
         for number in numbers:
-            with explained(self.path):
+            with contents(self.path):
                 row = self._connection.execute(query, (number,)).fetchone()
-            overrides, config, chosen = map(json.loads, row[2:])
-            folder = self.folder / row[0]
-            run = PlannedRun(number, tuple(overrides), config, folder, frozenset(chosen))
-            run.__dict__["identity"] = row[1]  # fills the cached property: hashing takes longer
-            runs.append(run)
+                runs.append(_planned(number, self.folder, row))
         return runs
 
-    def results(self) -> dict[int, RunResult]:
-        """Return every recorded result by number."""
+    def results(self, numbers: Sequence[int] | None = None) -> dict[int, RunResult]:
+        """Return the recorded results by number, all or those of some runs."""
+        query = "SELECT number, result FROM runs WHERE result IS NOT NULL"
+        listed, values = ("", []) if numbers is None else (_LISTED, [json.dumps(numbers)])
         with explained(self.path):
-            rows = self._connection.execute(
-                "SELECT number, result FROM runs WHERE result IS NOT NULL ORDER BY number"
-            ).fetchall()
-        return {number: result_from_text(text) for number, text in rows}
+            rows = self._connection.execute(f"{query}{listed} ORDER BY number", values).fetchall()
+        with contents(self.path):
+            return {number: result_from_text(text) for number, text in rows}
 
     def unfinished_lines(self) -> list[list[str]]:
         """Return the command lines whose runs are not all finished, the first one first."""
         query = f"SELECT line FROM runs WHERE state NOT IN {FINAL}"
-        with explained(self.path):
+        with contents(self.path):
             rows = self._connection.execute(
                 f"SELECT words FROM lines WHERE line IN ({query}) ORDER BY line"
             ).fetchall()
-        return [json.loads(words) for (words,) in rows]
+            return [check_value(json.loads(words), list[str], "words") for (words,) in rows]
 
-    def _numbers(self, where: str) -> list[int]:
-        query = f"SELECT number FROM runs WHERE {where} ORDER BY number"
-        return [number for (number,) in self._connection.execute(query)]
+    def _numbers(self, where: str, among: Sequence[int] | None = None) -> list[int]:
+        query = f"SELECT number FROM runs WHERE {where}{_LISTED if among is not None else ''}"
+        values = [] if among is None else [json.dumps(among)]
+        rows = self._connection.execute(f"{query} ORDER BY number", values)
+        return [number for (number,) in rows]
+
+
+def _planned(number: int, folder: Path, row: tuple[str, str, str, str, str]) -> PlannedRun:
+    """Return a run as it was entered, unless something else was written into its place."""
+    place, identity, *texts = row
+    overrides, config, chosen = map(json.loads, texts)
+    run = PlannedRun(number, tuple(overrides), config, _inside(folder, place), frozenset(chosen))
+    if run.identity != identity:
+        raise ValueError(f"run {number} is {run.identity}, and {identity} was entered")
+    return run
+
+
+def _inside(folder: Path, place: str) -> Path:
+    """Return a run's folder, which lies in that of its sweep."""
+    if Path(place).is_absolute() or ".." in Path(place).parts:
+        raise ValueError(f"{place!r} lies outside")
+    return folder / place
 
 
 def _entry(folder: Path, row: tuple[Any, ...]) -> Entry:
     number, place, identity, cell, state, cause, attempts, started, ended = row[:9]
     worker, host, machine, pid, born, label, heard = row[9:]
     return Entry(
-        *(number, folder / place, identity, cell, state, cause, attempts, started, ended),
+        *(number, _inside(folder, place), identity, cell, state, cause, attempts, started, ended),
         process=None if worker is None else Process(host, machine, pid, born),
         worker=label or "",
         heard=heard or 0.0,

@@ -1,13 +1,12 @@
 """What the results of an array's runs say: how each ended, where, when and by what."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, Literal
 
-from optlab.environment import environment
-from optlab.results import RunResult
+from optlab.environment import recorded
+from optlab.results import RunResult, Verdict
 from optlab.sweep.planned import PlannedRun
 from optlab.train.parts import Parts
 from optlab.train.stack.ended import Ended
@@ -21,14 +20,29 @@ class Origin:
 
     Attributes:
         device: Where they are trained, ``"cpu"`` or ``"cuda:0"``.
+        started: When they began.
+        start_s: The same on the clock of durations, as if they had never stopped.
     """
 
     def __init__(self, num_runs: int) -> None:
         self.device = "cpu"
         self._num_runs = num_runs
-        self._started, self._start_s = datetime.now(UTC), time.perf_counter()
+        self._machine: dict[str, Any] = {}
+        self.started, self.start_s = datetime.now(UTC), time.perf_counter()
 
-    def result(self, run: PlannedRun, part: Parts, end: Ended, execution: str) -> RunResult:
+    def go_on(self, started: str, elapsed_s: float) -> None:
+        """Say that they had begun before, and had trained for so long."""
+        self.started = datetime.fromisoformat(started)
+        self.start_s -= elapsed_s
+
+    def result(
+        self,
+        run: PlannedRun,
+        part: Parts,
+        end: Ended,
+        execution: str,
+        verdicts: Sequence[Verdict] = (),
+    ) -> RunResult:
         """Return the result of a run that was trained."""
         outcome = end.outcome
         return RunResult(
@@ -44,6 +58,7 @@ class Origin:
             training_s=outcome.train_s,
             execution=execution,
             notes=dict(part.data.notes),
+            verdicts=list(verdicts),
         )
 
     def without_scores(
@@ -63,19 +78,14 @@ class Origin:
         )
 
     def _origin(self, run: PlannedRun) -> dict[str, Any]:
-        seed, machine = run.config["seed"], self._machine
+        seed = run.config["seed"]
+        if not self._machine:
+            self._machine = recorded(self.device, run.config["plugins"])
         return {
+            **self._machine,
             "name": run.name,
             "config_hash": run.identity,
             "seed": seed if isinstance(seed, int) else None,
-            "device": machine["device"],
-            "versions": machine["versions"],
-            "commit": machine["commit"],
-            "dirty": machine["dirty"],
-            "started": self._started.isoformat(timespec="seconds"),
-            "total_s": (time.perf_counter() - self._start_s) / self._num_runs,
+            "started": self.started.isoformat(timespec="seconds"),
+            "total_s": (time.perf_counter() - self.start_s) / self._num_runs,
         }
-
-    @cached_property
-    def _machine(self) -> Mapping[str, Any]:
-        return environment(self.device)

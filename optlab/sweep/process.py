@@ -34,9 +34,13 @@ class Process:
     born: str
 
     def is_gone(self, silent_s: float) -> bool:
-        """Say whether it has ended, given how long ago it gave its last sign, in seconds."""
+        """Say whether it has ended, given how long ago it gave its last sign, in seconds.
+
+        A sign from the future says that some clock was set back, and counts by its distance: else
+        nobody would take up the runs of a process that is gone until the clock has caught up.
+        """
         if not self.machine or self.machine != _machine():
-            return silent_s > SILENT_S
+            return abs(silent_s) > SILENT_S
         return _birth(self.pid) != self.born
 
 

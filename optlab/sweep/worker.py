@@ -5,7 +5,6 @@ line of JSON, from its standard input, and ends when that is closed: with the pr
 it.
 """
 
-import errno
 import json
 import math
 import os
@@ -20,8 +19,14 @@ from typing import Any
 import torch
 from rich.console import Console as Terminal
 
-from optlab.sweep.array import Array, Means
+from optlab.saying import say, warn
+from optlab.sweep.array import Array
+from optlab.sweep.array_checkpoints import ArrayCheckpoints, Start
+from optlab.sweep.cause import RUN_ERRORS
+from optlab.sweep.explain import explain
+from optlab.sweep.failure import Failure
 from optlab.sweep.ledger import MAX_ATTEMPTS, Ledger
+from optlab.sweep.means import Means
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.program import Program, array_sizes
 from optlab.sweep.progress import Progress
@@ -29,8 +34,8 @@ from optlab.train.native import NotNative
 from optlab.train.parts import Parts
 from optlab.train.stack.vmapped import NotStackable
 
-#: Errors of the system when nothing more can be written.
-NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+#: The exit code of a process that could not go on.
+GAVE_UP = 1
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Worker:
 
     def __init__(self, ledger: Ledger, runs: Mapping[int, PlannedRun], progress: Progress) -> None:
         self.ledger, self.runs, self.progress = ledger, runs, progress
+        self._checkpoints = ArrayCheckpoints(ledger.folder)
         self._left: Counter[int] = Counter()
         self._like: Parts | None = None  # of the program in training: its data are loaded once
 
@@ -87,45 +93,56 @@ class Worker:
                 self.progress.program_ended()
 
     def train(self, runs: Sequence[PlannedRun], means: Means) -> None:
-        """Train runs together, or those that cannot be in smaller arrays, and record their ends."""
-        array = Array(runs, means, self.progress, self.ledger.beat, self._like)
+        """Train runs, those that stopped together from where they did, and record their ends."""
+        for start in self._checkpoints.starts(runs):
+            self._train_from(start, means)
+
+    def _train_from(self, start: Start, means: Means) -> None:
+        """Train runs together, or those that cannot be in smaller arrays."""
+        runs = start.runs
+        array = Array(start, self._checkpoints, means, self.progress, self.ledger.beat, self._like)
         failure = self._failure(array)
         self._like = array.like
-        if isinstance(failure, NotNative | NotStackable):
+        if failure is not None and isinstance(failure.error, NotNative | NotStackable):
             array.take_back()
             who = f"{len(runs)} runs train" if len(runs) > 1 else f"{runs[0].name} trains"
-            print(f"{who} singly: {failure}", flush=True)
+            say(f"{who} singly: {failure.error}")
             for run in runs:
-                self.train([run], replace(means, engine="single", reason=str(failure)))
+                self.train([run], replace(means, engine="single", reason=str(failure.error)))
         elif failure is not None and len(runs) > 1:
             array.take_back()
             self._halve(runs, means, failure)
         else:
             if failure is not None:
-                array.fail(_in_words(failure, runs[0]))
+                array.end("failed", failure.of_alone(runs[0].name))
             self._record(array)
 
-    def _failure(self, array: Array) -> Exception | None:
-        """Train an array; return what was raised, without the frames that hold its tensors."""
+    def _failure(self, array: Array) -> Failure | None:
+        """Train an array; return what was raised.
+
+        Raises:
+            OSError: When nothing more can be recorded: it is no run's fault, and every other one
+                would meet it.
+        """
         try:
             array.train()
         except KeyboardInterrupt as interrupt:
             array.end("interrupted", str(interrupt) or "stopped by hand")
             self._record(array)
             raise
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno in NO_PLACE:
+        except RUN_ERRORS as error:
+            failure = Failure.of(error)
+            if failure.is_of_nobody:
                 array.take_back()
-                raise  # it is no run's fault, and every other one would meet it
-            error.__cause__ = error.__context__ = None
-            return error.with_traceback(None)
+                raise
+            return failure
         return None
 
-    def _halve(self, runs: Sequence[PlannedRun], means: Means, failure: Exception) -> None:
+    def _halve(self, runs: Sequence[PlannedRun], means: Means, failure: Failure) -> None:
         """Train runs that ended together in two arrays, until it is known who was at fault."""
         halves = array_sizes(len(runs), math.ceil(len(runs) / 2))
-        why = "ran out of memory" if _is_memory(failure) else f"failed together ({_line(failure)})"
-        print(f"{len(runs)} runs {why} and train as {halves[0]} and {halves[1]}", flush=True)
+        why = "ran out of memory" if failure.is_memory else f"failed together ({failure.line})"
+        say(f"{len(runs)} runs {why} and train as {halves[0]} and {halves[1]}")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.train(runs[: halves[0]], means)
@@ -157,39 +174,21 @@ def _read_orders(line: str) -> tuple[str, list[Task]]:
     return found["label"], tasks
 
 
-def _is_memory(error: Exception) -> bool:
-    """Say whether memory ran out; on the CPU PyTorch has no class of its own for it."""
-    words = ("out of memory", "can't allocate memory", "not enough memory")
-    is_of_words = isinstance(error, RuntimeError) and any(word in str(error) for word in words)
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or is_of_words
-
-
-def _in_words(error: Exception, run: PlannedRun) -> Exception:
-    """Return the error of a run that was trained alone, with what to do where that is known."""
-    if not _is_memory(error):
-        return error
-    return MemoryError(
-        f"run {run.name} alone runs out of memory; make trainer.batch_size or the model smaller, "
-        f"or use another device ({_line(error)})"
-    )
-
-
-def _line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".partition("\n")[0]
-
-
 def main() -> int:
     """Take part in the sweep of a folder, as ordered."""
     _end_on_signals()
     label, tasks = _read_orders(sys.stdin.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with Ledger(sys.argv[1], label) as ledger:
-        runs = ledger.planned(number for task in tasks for number in task.numbers)
-        worker = Worker(ledger, {run.number: run for run in runs}, Progress(Terminal(quiet=True)))
-        try:
-            worker.work(tasks)
-        except KeyboardInterrupt:
-            return 1
+    try:
+        with Ledger(sys.argv[1], label) as ledger:
+            runs = ledger.planned(number for task in tasks for number in task.numbers)
+            quiet = Progress(Terminal(quiet=True))
+            Worker(ledger, {run.number: run for run in runs}, quiet).work(tasks)
+    except KeyboardInterrupt:
+        return GAVE_UP
+    except OSError as error:  # nothing can be recorded any more
+        warn(f"{label}: {explain(error)}")
+        return GAVE_UP
     return 0
 
 

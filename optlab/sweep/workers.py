@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from optlab.saying import warn
 from optlab.sweep.ledger import Ledger
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.progress import Progress
@@ -81,8 +83,8 @@ class Workers:
         """Tell of the runs that have ended since the last look."""
         ended = {e.number for e in self.ledger.entries("state NOT IN ('queued', 'running')")}
         new = sorted(ended & set(self.runs) - self._told)
-        results = self.ledger.results() if new else {}
-        for number in (number for number in new if number in results):
+        results = self.ledger.results(new) if new else {}
+        for number in results:
             name, result = self.runs[number].name, results[number]
             self.progress.advanced(result.updates)
             self.progress.evaluated(name, {f"{tag}/val": v for tag, v in result.val.items()})
@@ -103,10 +105,12 @@ def _started(folder: Path, tasks: Sequence[Task], count: int) -> Iterator[Proces
             processes.append(_start(folder, tasks, index))
         yield processes
     finally:
+        ended = [process.poll() for process in processes]
         for process in processes:
             process.terminate()
         for process in processes:
             _wait(process)
+        _tell_of_the_killed(ended)
 
 
 def _start(folder: Path, tasks: Sequence[Task], index: int) -> "subprocess.Popen[str]":
@@ -117,6 +121,7 @@ def _start(folder: Path, tasks: Sequence[Task], index: int) -> "subprocess.Popen
     process = subprocess.Popen(
         words,
         stdin=subprocess.PIPE,
+        stdout=2,  # results are told here, what models of others print is none
         text=True,
         env={**os.environ, **own},
         start_new_session=True,  # a key pressed for this process is not for them
@@ -126,6 +131,15 @@ def _start(folder: Path, tasks: Sequence[Task], index: int) -> "subprocess.Popen
         process.stdin.write(orders(f"worker {index + 1}", tasks) + "\n")
         process.stdin.flush()  # and stays open: its end tells them that this process has ended
     return process
+
+
+def _tell_of_the_killed(exits: Sequence[int | None]) -> None:
+    """Say which processes a signal ended; the others have said themselves why they ended."""
+    for index, code in enumerate(exits, start=1):
+        if code is not None and code < 0 and -code != signal.SIGTERM:
+            name = signal.Signals(-code).name
+            hint = ", as a machine does that runs out of memory" if name == "SIGKILL" else ""
+            warn(f"worker {index} was ended by {name}{hint}; its runs go back to the queue")
 
 
 def _devices() -> list[str]:
