@@ -18,8 +18,8 @@ import yaml  # type: ignore[import-untyped]
 
 from optlab import registry
 from optlab.config import unknown_name
+from optlab.identity import flatten
 from optlab.plugins import defaults_of, import_plugins
-from optlab.results import flatten
 
 CONFIGS = "optlab.configs"
 IRREGULAR = {"diagnostics": "diagnostics", "loss": "losses"}  # other plurals end in "s"

@@ -43,7 +43,10 @@ def global_stream(seed: int, device: str, purpose: str = "global") -> Iterator[N
     index = torch.device(device).index or 0
     devices = [index] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(stream_key(seed, purpose))
+        # Not `torch.manual_seed`: it also makes a note for every other kind of device, with the
+        # stack of its caller as a text, and takes as long as building a small network.
+        for each in (torch.default_generator, *(torch.cuda.default_generators[i] for i in devices)):
+            each.manual_seed(stream_key(seed, purpose))
         yield
 
 

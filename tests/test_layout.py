@@ -57,7 +57,7 @@ def top_level_names() -> set[str]:
         listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
         if listing:
             return {line.partition("/")[0] for line in listing.splitlines()}
-    ignored = [line.rstrip("/") for line in (ROOT / ".gitignore").read_text().split()]
+    ignored = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
     names = {path.name for path in ROOT.iterdir()}
     return {name for name in names if not any(fnmatch.fnmatch(name, i) for i in ignored)}
 

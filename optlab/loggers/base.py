@@ -15,23 +15,34 @@ Tags:
     ``saturated/<m>``               share of rows and units with a slope below 0.01
     ``drift/<m>``                   change of mean and deviation of the inputs of activation m
     ``dead/<m>``                    share of units with slope 0 for every training row
+    ``symmetric/<m>``               share of the units of layer m that are copies of another one
+    ``batchnorm_drift/<m>``         distance of running statistics from the rows', in deviations
     ``gate_saturated/<m>.<gate>``   share of a gate's values within 0.01 of 0 or 1
     ``lag_gradient/<k>``            norm of dL/dx k steps before the end, of recurrent layers
     ``nonfinite``                   number of outputs and gradients that hold NaN or infinity
-    ``nonfinite/<m>``               1 for the first of them, m or ``m.gradient``
+    ``nonfinite/<m>``               1 for the first: m, ``m.gradient``, or a parameter at the end
+    ``verdict/<name>``              severity of a verdict, at the end of a run that has it
     ==============================  ================================================================
 
 Steps count parameter updates from 0, before the first. Values may be nan or infinite.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from optlab.results import RunResult
 
 TRAIN_LOSS = "loss/train"
 VAL_LOSS = "loss/val"
 VAL_ACCURACY = "accuracy/val"
+
+
+#: How far a logger has written, for a process that goes on where this one ended.
+Position = Mapping[str, Any]
+
+
+class LostRecords(Exception):
+    """Records that were written before are not there any more; the message says which."""
 
 
 class Logger(Protocol):

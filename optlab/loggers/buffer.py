@@ -64,7 +64,8 @@ class RecordBuffer:
     """
 
     def __init__(self) -> None:
-        self._last_update, self._last_s = 0, time.time()
+        self._since_s = time.time() - time.perf_counter()
+        self._last_update, self._last_s = 0, self._now()
         self._place = 0
         self._clear()
 
@@ -75,7 +76,7 @@ class RecordBuffer:
 
     def add(self, run: int, update: int, epoch: float, values: Mapping[str, float]) -> None:
         """Keep one record, made now."""
-        now = time.time()
+        now = self._now()
         row = (run, update, epoch, now, self._place, list(values.values()))
         self._single[tuple(values)].append(row)
         self._last_update, self._last_s = update, now
@@ -113,9 +114,13 @@ class RecordBuffer:
         self._clear()
         return [_joined(tags, own) for tags, own in pieces.items() if tags]
 
+    def _now(self) -> float:
+        """Return seconds since 1970 by the clock as it was at first, however it is set later."""
+        return self._since_s + time.perf_counter()
+
     def _times(self, updates: Sequence[int]) -> list[float]:
         """Return when each update of a block was made."""
-        now, since, last_s = time.time(), self._last_update, self._last_s
+        now, since, last_s = self._now(), self._last_update, self._last_s
         per_update = (now - last_s) / max(updates[-1] - since, 1)
         self._last_update, self._last_s = updates[-1], now
         return [now - (updates[-1] - max(update, since)) * per_update for update in updates]

@@ -10,12 +10,14 @@ from rich.table import Table
 
 from optlab.loggers.base import TRAIN_LOSS, VAL_ACCURACY, VAL_LOSS
 from optlab.loggers.live_line import bar_line, clock
+from optlab.loggers.terminal import print_line, progress_terminal, result_terminal
 from optlab.results import RunResult
 from optlab.types import Natural
 
 SHOWN = {TRAIN_LOSS: "train loss", VAL_LOSS: "val loss", VAL_ACCURACY: "val accuracy"}
 REFRESH_S = 0.1  # between redraws of the bar
 QUIET_S = 10.0  # after which a line need not wait for an evaluation
+MAX_VERDICTS = 4  # on one run; result.json has them all
 
 
 class Console:
@@ -26,13 +28,15 @@ class Console:
     run, after evaluations.
 
     Args:
-        terminal: Where to print; standard output unless given.
+        terminal: Where to print; unless given, progress on standard error and the end on standard
+            output.
         max_lines: Lines of a run on its way where there is no live bar; 0 leaves only the line of
             `finish`. With hundreds of runs one line each is what can be read.
     """
 
     def __init__(self, terminal: Terminal | None = None, max_lines: Natural = 10) -> None:
-        self._terminal = terminal or Terminal()
+        self._terminal = terminal or progress_terminal()
+        self._results = terminal or result_terminal()
         self._max_lines = max_lines
         self._latest: dict[str, float] = {}
         self._live: Live | None = None
@@ -66,13 +70,13 @@ class Console:
             if VAL_LOSS in values or now >= self._last_line_s + QUIET_S:
                 self._last_line_s, self._next_line = now, update + self._line_every
                 state = ", ".join(self._state(update, epoch).values())
-                self._print(f"update {update}/{self._num_updates}, {state}")
+                self._say(f"update {update}/{self._num_updates}, {state}")
 
     def text(self, tag: str, markdown: str) -> None:
         """Show nothing: texts are for a page."""
 
     def finish(self, result: RunResult) -> None:
-        """Print one line that says how the run ended."""
+        """Print one line that says how the run ended, and some on what went wrong inside it."""
         self._stop()
         scores = [
             f"{split} {name} {value:.4g}"
@@ -83,11 +87,19 @@ class Console:
         cause = f" ({result.cause})" if result.cause else ""
         updates = "1 update" if result.updates == 1 else f"{result.updates} updates"
         ending = f"{result.status}{cause} after {updates} in {result.total_s:.1f} s"
-        self._print(", ".join([ending, *scores]))
+        self._tell(", ".join([ending, *scores]))
+        if self._max_lines:
+            self._print_verdicts(result)
 
     def close(self) -> None:
         """Take the bar away."""
         self._stop()
+
+    def _print_verdicts(self, result: RunResult) -> None:
+        for verdict in result.verdicts[:MAX_VERDICTS]:
+            self._tell(f"{verdict.name}: {verdict.sentence}")
+        if (more := len(result.verdicts) - MAX_VERDICTS) > 0:
+            self._tell(f"and {more} more: see result.json")
 
     def _state(self, update: int, epoch: float) -> dict[str, str]:
         """Return what is known, in the order in which it is shown, such as "val loss 0.12"."""
@@ -115,10 +127,11 @@ class Console:
         width = self._terminal.width
         return bar_line(width, self._title, update, self._num_updates, state, important)
 
-    def _print(self, line: str) -> None:
-        self._terminal.print(
-            f"{self._title}: {line}", markup=False, highlight=False, soft_wrap=True
-        )
+    def _say(self, line: str) -> None:
+        print_line(self._terminal, f"{self._title}: {line}")
+
+    def _tell(self, line: str) -> None:
+        print_line(self._results, f"{self._title}: {line}")
 
     def _stop(self) -> None:
         if self._live is not None:

@@ -10,33 +10,66 @@ Shapes: records N, tags T, bytes of a record L.
 import functools
 import math
 import os
+import re
 import socket
 import struct
 import time
 from collections.abc import Mapping
-from typing import NamedTuple
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.compat.proto.tensor_pb2 import TensorProto
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2, summary_v2
+from tensorboard.plugins.text.metadata import create_summary_metadata
 
+from optlab.loggers.base import LostRecords
 from optlab.loggers.crc32c import MASK, crc32c, masked, remainders_at
 from optlab.results import RunResult
 
 Bytes = npt.NDArray[np.uint8]
+
+PREFIX = "events.out.tfevents."
+STAMP = re.compile(re.escape(PREFIX) + r"(\d+)\.(\d{9})\.")
 
 HEAD, FOOT = 12, 4  # bytes of a record before and after its event
 TIME = slice(HEAD + 1, HEAD + 9)  # after one byte that says so
 MAX_STEP_BYTES = 9
 
 
-def file_name() -> str:
-    """Return a fresh name; TensorBoard reads the files of a folder in order of name."""
-    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+def file_name(*folders: Path) -> str:
+    """Return a fresh name; TensorBoard reads the files of a folder in order of name.
+
+    Args:
+        folders: It comes after all that are there, even if a clock was set back since.
+    """
+    found = (path.name for folder in folders for path in folder.glob(f"{PREFIX}*"))
+    stamps = [match for name in found if (match := STAMP.match(name))]
+    latest = max((int(m[1]) * 10**9 + int(m[2]) for m in stamps), default=0)
+    seconds, nanoseconds = divmod(max(time.time_ns(), latest + 1), 10**9)
     host = socket.gethostname()
-    return f"events.out.tfevents.{seconds:010d}.{nanoseconds:09d}.{host}.{os.getpid()}"
+    return f"{PREFIX}{seconds:010d}.{nanoseconds:09d}.{host}.{os.getpid()}"
+
+
+def reopened(path: Path, size: int) -> BinaryIO:
+    """Open a file to go on after its first ``size`` bytes; what came after them is dropped.
+
+    Raises:
+        LostRecords: When it has fewer, or is gone.
+    """
+    try:
+        file = path.open("r+b")
+    except OSError as error:
+        raise LostRecords(f"{path} cannot be opened ({error})") from error
+    if (found := file.seek(0, os.SEEK_END)) < size:
+        file.close()
+        raise LostRecords(f"{path} has {found} bytes of {size}")
+    file.truncate(size)
+    file.seek(size)
+    return file
 
 
 def record(event: Event) -> bytes:
@@ -63,8 +96,21 @@ def first_records(hparams: Mapping[str, object], group: str) -> bytes:
     return b"".join(map(record, events))
 
 
-def last_record(result: RunResult | None) -> bytes:
-    """Return the record that ends a run: success for one that is done, else failure."""
+def text_record(tag: str, markdown: str) -> bytes:
+    """Return the record of a text for TensorBoard's text page."""
+    tensor = TensorProto(dtype="DT_STRING", string_val=[markdown.encode()])
+    value = Summary.Value(tag=tag, tensor=tensor, metadata=create_summary_metadata(tag, ""))
+    return record(Event(wall_time=time.time(), summary=Summary(value=[value])))
+
+
+def last_records(result: RunResult | None) -> bytes:
+    """Return the records that end a run: verdicts as a text, and success for one that is done."""
+    verdicts = [] if result is None else result.verdicts
+    lines = [f"- **{verdict.name}**: {verdict.sentence}" for verdict in verdicts]
+    return (text_record("verdicts", "\n".join(lines)) if lines else b"") + _end_record(result)
+
+
+def _end_record(result: RunResult | None) -> bytes:
     done = result is not None and result.status == "done"
     status = api_pb2.STATUS_SUCCESS if done else api_pb2.STATUS_FAILURE
     now = time.time()

@@ -13,10 +13,11 @@ import numpy as np
 
 from optlab.config.schema import LoggerConfig
 from optlab.loggers import event_file
+from optlab.loggers.base import Position
 from optlab.loggers.buffer import RecordBuffer, Records
 from optlab.loggers.sweep_table import SweepTable
 from optlab.loggers.table import METRICS_FILE
-from optlab.results import RunResult
+from optlab.results import RunResult, named
 
 FLUSH_S = 5.0  # between two writes
 REST = 100  # times what a write took pass before the next: slow disks get fewer and larger ones
@@ -31,11 +32,13 @@ class LoggedRun:
         folder: The run folder, which lies in the sweep's folder.
         hparams: Hyperparameters by dotted name, as `TensorBoardLogger` takes them.
         group: Name shared by the runs that differ only in their seed.
+        has_events: Whether TensorBoard is given the run, where it is given any.
     """
 
     folder: Path
     hparams: Mapping[str, object]
     group: str
+    has_events: bool = True
 
 
 class SweepRecords:
@@ -47,21 +50,27 @@ class SweepRecords:
     Args:
         runs: The runs; their places here are their numbers.
         wanted: Which files to write. It says nothing about the terminal.
+        since: What `position` returned in an earlier process: the attempt goes on from there.
 
     Raises:
         ValueError: When the runs do not lie in one folder.
         OSError: From every method, when records cannot be written.
+        LostRecords: When what was written before is not there any more.
     """
 
-    def __init__(self, runs: Sequence[LoggedRun], wanted: LoggerConfig) -> None:
+    def __init__(
+        self, runs: Sequence[LoggedRun], wanted: LoggerConfig, since: Position | None = None
+    ) -> None:
         folders = sorted({run.folder.parent for run in runs})
         if len(folders) != 1:
             raise ValueError(f"runs of one sweep lie in one folder, got {folders}")
         self._buffer = RecordBuffer()
         self._table: SweepTable | None = None
-        self._events = _EventFiles(runs) if wanted.tensorboard else None
+        since = since or {}
+        self._events = _EventFiles(runs, since.get("events")) if wanted.tensorboard else None
         if wanted.table:
-            self._table = SweepTable(folders[0], [run.folder.name for run in runs])
+            names = [run.folder.name for run in runs]
+            self._table = SweepTable(folders[0], names, since.get("table"))
             for run in runs:  # of an earlier attempt at this run alone
                 (run.folder / METRICS_FILE).unlink(missing_ok=True)
         self._closed = False
@@ -102,6 +111,14 @@ class SweepRecords:
         ended = time.perf_counter()
         self._due_s = ended + max(FLUSH_S, REST * (ended - started))
 
+    def position(self) -> Position:
+        """Write what there is, and return how far that is."""
+        self.flush()
+        return {
+            "table": None if self._table is None else self._table.position(),
+            "events": None if self._events is None else self._events.position(),
+        }
+
     def close(self) -> None:
         """Write what is left; a run without a result counts as failed. Again it does nothing."""
         if not self._closed:
@@ -121,38 +138,58 @@ class SweepRecords:
 
 
 class _EventFiles:
-    """One event file for each run, open only while it is written to: runs may be thousands."""
+    """One event file for each run that has one, open only while it is written to."""
 
-    def __init__(self, runs: Sequence[LoggedRun]) -> None:
-        name = event_file.file_name()
-        self._paths = [run.folder / name for run in runs]
+    def __init__(self, runs: Sequence[LoggedRun], since: Position | None = None) -> None:
+        shown = {i: run for i, run in enumerate(runs) if run.has_events}
+        folders = [run.folder for run in shown.values()]
+        self._name = event_file.file_name(*folders) if since is None else since["file"]
+        self._paths = {i: run.folder / self._name for i, run in shown.items()}
         self._first = {
-            i: event_file.first_records(run.hparams, run.group) for i, run in enumerate(runs)
+            i: event_file.first_records(run.hparams, run.group) for i, run in shown.items()
         }
         self._last: dict[int, bytes] = {}
         self._ended: set[int] = set()
+        sizes = {} if since is None else since["bytes"]
+        for run, path in self._paths.items():
+            if path.parent.name in sizes:
+                event_file.reopened(path, sizes[path.parent.name]).close()
+                del self._first[run]
+
+    def position(self) -> Position:
+        """Return how many bytes the files have."""
+        sizes = {path.parent.name: path.stat().st_size for path in self._paths.values()}
+        return {"file": self._name, "bytes": sizes}
 
     def end(self, run: int, result: RunResult | None) -> None:
         """Note how a run ended, to be written after its records."""
         self._ended.add(run)
-        self._last[run] = event_file.last_record(result)
+        if run in self._paths:
+            self._last[run] = event_file.last_records(result)
 
     def end_others(self) -> None:
         """Note that the runs which have not ended failed."""
-        for run in {*range(len(self._paths))} - self._ended:
+        for run in self._paths.keys() - self._ended:
             self.end(run, None)
 
     def write(self, records: Sequence[Records]) -> None:
         """Write records, and what was noted, to the runs' files."""
-        curves = _by_run(records)
+        curves = _by_run([_of_runs(own, list(self._paths)) for own in records])
         for run in sorted({*curves, *self._first, *self._last}):
             parts = (self._first.get(run), curves.get(run), self._last.get(run))
             path = self._paths[run]
             if run in self._first and not path.parent.is_dir():
                 path.parent.mkdir(parents=True)
-            with path.open("ab") as file:
+            with named(path), path.open("ab") as file:
                 file.write(b"".join(part for part in parts if part is not None))
         self._first, self._last = {}, {}
+
+
+def _of_runs(records: Records, runs: Sequence[int]) -> Records:
+    """Return the records of some runs."""
+    at = np.flatnonzero(np.isin(records.runs, runs))
+    columns = ("runs", "updates", "epochs", "times", "places", "values")
+    return Records(records.tags, *(getattr(records, name)[at] for name in columns))
 
 
 def _by_run(records: Sequence[Records]) -> dict[int, memoryview]:

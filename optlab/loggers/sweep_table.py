@@ -9,18 +9,23 @@ A run that was killed and begun again has the rows of both attempts, told apart 
 ``started``; only the last one counts, and `optlab.loggers.table.read_metrics` reads no other.
 """
 
+import hashlib
 import io
-import uuid
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import polars as pl
 
+from optlab.loggers.base import LostRecords, Position
 from optlab.loggers.buffer import Records
 from optlab.loggers.table import METRICS_FOLDER, SWEEP_SCHEMA
 from optlab.results import write_atomic
+
+#: Parts of a table, and bytes of one made of several: runs that train one by one leave one each.
+MOST_PARTS, PART_BYTES = 100, 2**24
 
 
 class SweepTable:
@@ -29,13 +34,62 @@ class SweepTable:
     Args:
         folder: The sweep's folder.
         names: Names of the runs: those of their folders in the sweep's.
+        since: What `position` returned in an earlier process: the attempt goes on from there, and
+            the parts that it wrote after that are removed.
+
+    Raises:
+        LostRecords: When parts from before are not there any more.
     """
 
-    def __init__(self, folder: str | Path, names: Sequence[str]) -> None:
+    _latest: ClassVar[dict[Path, datetime]] = {}  # when attempts of this process began
+
+    def __init__(
+        self, folder: str | Path, names: Sequence[str], since: Position | None = None
+    ) -> None:
         self._names = pl.Series(names, dtype=pl.String)
-        self._started = datetime.now(UTC)
-        own = f"{self._started:%Y%m%dT%H%M%S.%f}-{uuid.uuid4().hex[:8]}"
-        self._stem, self._num_parts = Path(folder) / METRICS_FOLDER / own, 0
+        self._folder = Path(folder) / METRICS_FOLDER
+        self._started = self._begun()
+        self._parts: dict[str, int] = {}
+        if since is not None:
+            self._started = datetime.fromisoformat(since["started"])
+            self._parts |= since["parts"]
+        who = hashlib.blake2b("\n".join(names).encode(), digest_size=4).hexdigest()
+        self._stem = f"{self._started:%Y%m%dT%H%M%S.%f}-{who}"
+        self._parts.setdefault(self._stem, 0)
+        if since is not None:
+            self._cut()
+
+    def position(self) -> Position:
+        """Return how far the attempt has written."""
+        return {"started": self._started.isoformat(), "parts": dict(self._parts)}
+
+    def _begun(self) -> datetime:
+        """Return the time, but after all attempts that are there: the last one counts.
+
+        A clock may have been set back since. The folder is looked at once in a process.
+        """
+        latest = self._latest.get(self._folder)
+        if latest is None:
+            seconds = [path.stat().st_mtime for path in self._folder.glob("*.parquet")]
+            latest = datetime.fromtimestamp(max(seconds, default=0.0), UTC)
+        self._latest[self._folder] = max(datetime.now(UTC), latest + timedelta(microseconds=1))
+        return self._latest[self._folder]
+
+    def _cut(self) -> None:
+        """Remove the parts after those that count.
+
+        Runs that stopped together may go on apart, so each of these attempts has a stem of its own.
+        """
+        for stem, count in self._parts.items():
+            kept = {self._part(stem, number) for number in range(count)}
+            found = set(self._folder.glob(f"{stem}-*.parquet"))
+            if kept - found:
+                raise LostRecords(f"{min(kept - found)} is gone")
+            for path in found - kept:
+                path.unlink()
+
+    def _part(self, stem: str, number: int) -> Path:
+        return self._folder / f"{stem}-{number:05}.parquet"
 
     def write(self, records: Sequence[Records]) -> None:
         """Write records as one part.
@@ -45,9 +99,8 @@ class SweepTable:
         """
         content = io.BytesIO()
         self._rows(records).write_parquet(content)
-        path = self._stem.with_name(f"{self._stem.name}-{self._num_parts:05}.parquet")
-        write_atomic(path, content.getvalue())
-        self._num_parts += 1
+        write_atomic(self._part(self._stem, self._parts[self._stem]), content.getvalue())
+        self._parts[self._stem] += 1
 
     def _rows(self, records: Sequence[Records]) -> pl.DataFrame:
         """Return one row per value."""
@@ -64,6 +117,43 @@ class SweepTable:
         }
         started = pl.lit(self._started, SWEEP_SCHEMA["started"])
         return pl.DataFrame(columns).with_columns(started=started)
+
+
+def merge_parts(folder: str | Path) -> None:
+    """Make few parts of many in the table of a sweep that no process trains any more.
+
+    Whoever ends it halfway leaves some rows twice, and none is lost.
+
+    Raises:
+        OSError: When a part cannot be written; all that were there still are.
+    """
+    parts = sorted((Path(folder) / METRICS_FOLDER).glob("*.parquet"))
+    if len(parts) <= MOST_PARTS:
+        return
+    for first, *others in _batches(parts):
+        try:
+            rows = pl.read_parquet([first, *others], glob=False, hive_partitioning=False)
+        except pl.exceptions.PolarsError:
+            continue  # one is damaged; whoever reads the table is told which
+        content = io.BytesIO()
+        rows.write_parquet(content)
+        write_atomic(first, content.getvalue())
+        for path in others:
+            path.unlink()
+
+
+def _batches(parts: Sequence[Path]) -> list[list[Path]]:
+    """Return the parts in groups that one part can hold, in order."""
+    groups: list[list[Path]] = []
+    room = 0
+    for path in parts:
+        size = path.stat().st_size
+        if size > room:
+            groups.append([])
+            room = PART_BYTES
+        groups[-1].append(path)
+        room -= size
+    return groups
 
 
 def _per_value(records: Sequence[Records], name: str) -> np.ndarray:

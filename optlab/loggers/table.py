@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from optlab.config import ConfigError
+from optlab.loggers.base import LostRecords, Position
 from optlab.results import RunResult, write_atomic
 
 METRICS_FILE = "metrics.parquet"  # in a run's folder
@@ -38,13 +39,24 @@ class MetricsTable:
     """Keeps rows in memory and writes ``metrics.parquet`` into the run's folder on `close`.
 
     `flush` writes early. It writes the whole table, so call it at checkpoints, not at records.
+
+    Args:
+        folder: The run's folder.
+        since: What `position` returned in an earlier process: its rows up to there come first.
+
+    Raises:
+        LostRecords: When they are not there any more.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, since: Position | None = None) -> None:
         self._path = Path(folder) / METRICS_FILE
         self._records: list[tuple[int, float, float, dict[str, float]]] = []
+        self._before = pl.DataFrame(schema=SCHEMA)
         self._start = time.perf_counter()
         self._closed = False
+        if since is not None:
+            self._before = _first_rows(self._path, since["rows"])
+            self._start -= since["seconds"]
 
     def log(self, update: int, epoch: float, values: Mapping[str, float]) -> None:
         """Keep the values as rows of ``update``."""
@@ -57,22 +69,40 @@ class MetricsTable:
     def finish(self, result: RunResult) -> None:
         """Keep nothing: the result has its own file."""
 
-    def flush(self) -> None:
-        """Write the table as it stands, atomically."""
+    def position(self) -> Position:
+        """Write the table as it stands, and return how far it is."""
+        seconds = time.perf_counter() - self._start
+        return {"rows": self.flush(), "seconds": seconds}
+
+    def flush(self) -> int:
+        """Write the table as it stands, atomically, and return the number of its rows."""
         rows = [
             (update, epoch, seconds, tag, value)
             for update, epoch, seconds, values in self._records
             for tag, value in values.items()
         ]
         content = io.BytesIO()
-        pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(content)
+        table = self._before.vstack(pl.DataFrame(rows, schema=SCHEMA, orient="row"))
+        table.write_parquet(content)
         write_atomic(self._path, content.getvalue())
+        return len(table)
 
     def close(self) -> None:
         """Write the table, once."""
         if not self._closed:
             self._closed = True
             self.flush()
+
+
+def _first_rows(path: Path, count: int) -> pl.DataFrame:
+    """Return the rows that a table had when it was shorter."""
+    try:
+        table = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise LostRecords(f"{path} cannot be read ({error})") from error
+    if len(table) < count or dict(table.schema) != SCHEMA:
+        raise LostRecords(f"{path} has {len(table)} rows of {count}")
+    return table.head(count)
 
 
 def read_metrics(folders: Iterable[str | Path], tags: Sequence[str]) -> pl.DataFrame:

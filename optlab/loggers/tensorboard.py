@@ -8,17 +8,16 @@ record is in the operating system's hands when `log` returns: a killed process l
 running TensorBoard sees it, and a full disk raises at the first record that does not fit.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.proto.summary_pb2 import Summary
-from tensorboard.compat.proto.tensor_pb2 import TensorProto
-from tensorboard.plugins.text.metadata import create_summary_metadata
 
 from optlab.loggers import event_file
-from optlab.results import RunResult
+from optlab.loggers.base import Position
+from optlab.results import RunResult, named
 
 
 class TensorBoardLogger:
@@ -31,17 +30,28 @@ class TensorBoardLogger:
         hparams: Hyperparameters by dotted name, without the seed: the table has one row per group.
             Numbers, texts and booleans stay what they are; anything else becomes a text.
         group: Name shared by the runs that differ only in their seed, such as
-            `optlab.results.cell_hash`; TensorBoard's table averages them.
+            `optlab.identity.cell_hash`; TensorBoard's table averages them.
+        since: What `position` returned in an earlier process: its file goes on from there.
 
     Raises:
         OSError: From every method, when the record cannot be written.
+        LostRecords: When what was written before is not there any more.
     """
 
-    def __init__(self, folder: str | Path, hparams: Mapping[str, object], group: str) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        hparams: Mapping[str, object],
+        group: str,
+        since: Position | None = None,
+    ) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        self._file = (Path(folder) / event_file.file_name()).open("xb")
         self._ended = False
-        self._write(event_file.first_records(hparams, group))
+        if since is not None:
+            self._file = event_file.reopened(Path(folder) / since["file"], since["bytes"])
+        else:
+            self._file = (Path(folder) / event_file.file_name(Path(folder))).open("xb")
+            self._write(event_file.first_records(hparams, group))
 
     def log(self, update: int, epoch: float, values: Mapping[str, float]) -> None:
         """Write all values as one event of step ``update``."""
@@ -53,13 +63,15 @@ class TensorBoardLogger:
 
     def text(self, tag: str, markdown: str) -> None:
         """Write a text for TensorBoard's text page."""
-        tensor = TensorProto(dtype="DT_STRING", string_val=[markdown.encode()])
-        value = Summary.Value(tag=tag, tensor=tensor, metadata=create_summary_metadata(tag, ""))
-        event = Event(wall_time=time.time(), summary=Summary(value=[value]))
-        self._write(event_file.record(event))
+        self._write(event_file.text_record(tag, markdown))
+
+    def position(self) -> Position:
+        """Force what was written to the disk, and return how far it is."""
+        os.fsync(self._file.fileno())
+        return {"file": Path(self._file.name).name, "bytes": self._file.tell()}
 
     def finish(self, result: RunResult) -> None:
-        """Mark the run's row in the hyperparameter table as succeeded if it is done."""
+        """Write verdicts as a text, and mark the run's row of the table as succeeded if it is."""
         self._end(result)
 
     def close(self) -> None:
@@ -74,8 +86,9 @@ class TensorBoardLogger:
 
     def _end(self, result: RunResult | None) -> None:
         self._ended = True
-        self._write(event_file.last_record(result))
+        self._write(event_file.last_records(result))
 
     def _write(self, records: bytes) -> None:
-        self._file.write(records)
-        self._file.flush()
+        with named(Path(self._file.name)):
+            self._file.write(records)
+            self._file.flush()

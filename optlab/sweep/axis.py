@@ -9,7 +9,7 @@ be wrong. Imports no torch.
 from collections.abc import Mapping
 from typing import Any
 
-from optlab.results import flatten
+from optlab.identity import flatten
 
 #: Sections that a run has of its own, their choice and all options.
 OF_A_RUN = frozenset({"seed", "init", "optimizer", "transform", "schedule", "regularizer"})

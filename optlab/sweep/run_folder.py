@@ -9,9 +9,11 @@ import filelock
 import yaml  # type: ignore[import-untyped]
 
 from optlab.results import CONFIG_FILE, RESULT_FILE, RunResult, read_result, write_atomic
+from optlab.sections import to_yaml
 from optlab.sweep.refusal import FolderTakenError
 
 LOCK_FILE = ".lock"
+CHECKPOINTS = "checkpoints"  # folder in a run's folder or a sweep's
 GRID_FILE = "grid.yaml"
 LEDGER_FILE = "ledger.sqlite"
 
@@ -129,13 +131,17 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 def config_text(config: Mapping[str, Any]) -> str:
     """Return what ``config.yaml`` says."""
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the same text, four times as fast
-    text: str = yaml.dump({**PRIMARY, **config}, Dumper=dumper, sort_keys=False)
-    return HEADER + text
+    return HEADER + to_yaml({**PRIMARY, **config})
 
 
 def remove_unused(folder: Path) -> None:
-    """Remove the folder of a run that did not come to be, where nothing else lies in it."""
+    """Remove the folder of a run that did not come to be, where nothing else lies in it.
+
+    Of the folders above it only the usual one goes, and that only if it is empty.
+    """
     if {path.name for path in folder.iterdir()} <= {LOCK_FILE}:
         (folder / LOCK_FILE).unlink(missing_ok=True)
         folder.rmdir()
+        if folder.parent.name == "runs":
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()

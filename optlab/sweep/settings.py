@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from optlab.config import bind, unknown_name, validate
 from optlab.sweep.engine import Wanted
 from optlab.sweep.run_folder import Grid
-from optlab.types import Count
+from optlab.types import Count, Natural
 
 Search = Literal["grid", "random", "halton"]
 
@@ -34,6 +34,8 @@ class SweepSettings:
         trials: Points of a search; None for a grid.
         checkpoint: Weights that every run leaves in its folder as ``weights.pt``: ``"none"``, those
             that it ends with (``"last"``), or those of its lowest validation loss (``"best"``).
+        tensorboard_runs: Runs of the sweep that TensorBoard is given; None for all. See
+            `optlab.sweep.tensorboard_runs`.
         plan_only: Print the plan and train nothing.
         resume: Do what is missing of a sweep that is there.
         extend: Add another grid to a sweep that is there.
@@ -46,6 +48,7 @@ class SweepSettings:
     search: Search = "grid"
     trials: Count | None = None
     checkpoint: Literal["none", "last", "best"] = "none"
+    tensorboard_runs: Natural | None = 500
     plan_only: bool = False
     resume: bool = False
     extend: bool = False

@@ -20,18 +20,20 @@ class SweepFolder(Callback):
 
     Attributes:
         latest: The folder, however it was given; None while nothing was or will be put there.
+        alone: The folder of a run that is no multirun's, likewise.
         grid: What the present sweep varies and holds.
         line: What was typed to start it.
     """
 
     latest: ClassVar[Path | None] = None
+    alone: ClassVar[Path | None] = None
     grid: ClassVar[run_folder.Grid] = run_folder.Grid((), ())
     line: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def begin(cls, grid: run_folder.Grid, line: tuple[str, ...]) -> None:
         """Forget the sweep before; this one is about to start."""
-        cls.latest, cls.grid, cls.line = None, grid, line
+        cls.latest, cls.alone, cls.grid, cls.line = None, None, grid, line
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Claim the folder for the grid before the first job; a stacked sweep's ledger does that.

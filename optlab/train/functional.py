@@ -58,6 +58,7 @@ class FunctionalRun:
         self._regularizer = regularizer
         self._bare = regularizer == Regularizer()
         leaves = list(module.parameters())
+        self._named = list(module.named_parameters())  # finding them takes longer than an update
         require_sound(rule, hyper, leaves)  # before tensors are laid end to end on its word
         blocks = [leaves] if rule.elementwise else [[leaf] for leaf in leaves]
         self._gradient, self.grads = _gradient_views(blocks)
@@ -126,8 +127,7 @@ class FunctionalRun:
 
     def gradients(self) -> dict[str, Tensor]:
         """Return the last gradients by name; see `Run.gradients`."""
-        named = self.module.named_parameters()
-        return {name: p.grad for name, p in named if p.grad is not None}
+        return {name: p.grad for name, p in self._named if p.grad is not None}
 
     def snapshot(self) -> dict[str, Tensor]:
         """Copy weights and buffers; see `Run.snapshot`."""

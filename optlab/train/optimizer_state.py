@@ -51,7 +51,7 @@ def _in_saved_dtypes(optimizer: torch.optim.Optimizer, saved: Mapping[str, Any])
 
 def first_difference(saved: Any, found: Any) -> str | None:
     """Return where two trees of tensors, numbers and texts differ first, or None."""
-    pairs = dict(_leaves(saved)), dict(_leaves(found))
+    pairs = dict(leaves(saved)), dict(leaves(found))
     for place in dict.fromkeys([*pairs[0], *pairs[1]]):
         if place not in pairs[0] or place not in pairs[1]:
             return f"{place} is in one of the two alone"
@@ -60,13 +60,14 @@ def first_difference(saved: Any, found: Any) -> str | None:
     return None
 
 
-def _leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield everything in nested mappings and lists with its place, such as ``"state.0.step"``."""
     if isinstance(tree, Mapping):
         for key, value in tree.items():
-            yield from _leaves(value, f"{place}.{key}" if place else str(key))
+            yield from leaves(value, f"{place}.{key}" if place else str(key))
     elif isinstance(tree, list | tuple):
         for index, value in enumerate(tree):
-            yield from _leaves(value, f"{place}[{index}]")
+            yield from leaves(value, f"{place}[{index}]")
     else:
         yield place, tree
 
@@ -74,9 +75,10 @@ def _leaves(tree: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 def _same(saved: Any, found: Any) -> bool:
     if isinstance(saved, Tensor) and isinstance(found, Tensor):
         form = saved.dtype == found.dtype and saved.shape == found.shape
-        return form and _bits(saved) == _bits(found)
+        return form and bits(saved) == bits(found)
     return type(saved) is type(found) and (saved == found or saved != saved)
 
 
-def _bits(tensor: Tensor) -> bytes:
+def bits(tensor: Tensor) -> bytes:
+    """Return a tensor's numbers as they lie in memory."""
     return bytes(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())

@@ -154,7 +154,7 @@ def test_every_option_of_every_choice_has_its_value_what_is_allowed_and_a_meanin
 
 def test_the_meaning_of_an_option_is_the_comment_of_its_file() -> None:
     table = explained("model", "lstm")
-    assert table["layers"] == ("1  (an integer in [1, inf))", "number of layers")
+    assert table["layers"] == ("1  (an integer in [1, 10000])", "number of layers")
     # Beside the key, then above it.
     assert re.match("bias of the forget gate .*, any number. A forget", table["forget_bias"][1])
 
@@ -165,7 +165,7 @@ def test_an_option_of_another_group_without_a_comment_is_explained_as_there() ->
     own = entry("trainer", "default").meanings
     assert table["trainer.batch_size"][1] == own["batch_size"]
     assert table["loss.head"][1] == entry("loss", "mse").meanings["head"]
-    assert table["model.hidden"][0] == "[2]  (a list of an integer in [1, inf))"
+    assert table["model.hidden"][0] == "[2]  (a list of an integer in [1, 1048576])"
 
 
 def test_no_page_explains_an_option_twice() -> None:

@@ -11,8 +11,9 @@ SetClock = Callable[[float], None]
 @pytest.fixture
 def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
     def set_to(seconds: float) -> None:
-        monkeypatch.setattr("optlab.loggers.buffer.time.time", lambda: seconds)
+        monkeypatch.setattr("optlab.loggers.buffer.time.perf_counter", lambda: seconds)
 
+    monkeypatch.setattr("optlab.loggers.buffer.time.time", lambda: 100.0)  # of day, and stays
     set_to(100.0)
     return set_to
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console as Terminal
 
 from optlab.loggers.console import Console
-from optlab.results import RunResult
+from optlab.results import RunResult, Verdict
 
 ESCAPE = "\x1b"
 
@@ -226,3 +226,27 @@ def test_a_terminal_without_cursor_control_gets_plain_lines() -> None:
     console.close()
     assert len(output.getvalue().splitlines()) == 3
     assert ESCAPE not in output.getvalue()
+
+
+VERDICTS = [Verdict(f"fault_{i}", "", f"it is {i} times too much", 6.0 - i, 0) for i in range(6)]
+
+
+def test_the_line_about_a_run_is_followed_by_its_worst_verdicts(
+    plain: tuple[Console, io.StringIO], make_result: Callable[..., RunResult]
+) -> None:
+    console, output = plain
+    console.start("run", 10)
+    console.finish(make_result(verdicts=VERDICTS))
+    lines = output.getvalue().splitlines()
+    assert lines[1:5] == [f"run: fault_{i}: it is {i} times too much" for i in range(4)]
+    assert lines[5:] == ["run: and 2 more: see result.json"]
+
+
+def test_a_run_among_many_has_one_line_whatever_its_verdicts(
+    make_result: Callable[..., RunResult],
+) -> None:
+    output = io.StringIO()
+    console = Console(Terminal(file=output), max_lines=0)
+    console.start("run", 10)
+    console.finish(make_result(verdicts=VERDICTS))
+    assert len(output.getvalue().splitlines()) == 1

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,7 @@ def test_a_file_is_what_the_logger_of_one_run_writes(
     tmp_path: Path, make_result: MakeResult, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("time.perf_counter", lambda: 1.0)
     many = SweepRecords([LoggedRun(tmp_path / "many" / "run", HPARAMS, "cell")], LoggerConfig())
     one = TensorBoardLogger(tmp_path / "one", HPARAMS, "cell")
     for update in (0, 1, 300):
@@ -95,6 +97,7 @@ def test_files_written_piece_by_piece_are_those_written_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.time", lambda: 1_700_000_000.0)
+    monkeypatch.setattr("time.perf_counter", lambda: 1.0)
     found = []
     for wait in (0.0, 1e9):
         monkeypatch.setattr("optlab.loggers.sweep_records.FLUSH_S", wait)
@@ -265,3 +268,27 @@ def test_runs_of_several_folders_are_no_sweep(tmp_path: Path) -> None:
 def test_importing_the_records_does_not_import_torch() -> None:
     code = "import sys, optlab.loggers.sweep_records; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_run_that_tensorboard_is_not_given_has_its_curves_in_the_table_alone(
+    tmp_path: Path, make_result: MakeResult
+) -> None:
+    runs = [replace(run, has_events=i == 1) for i, run in enumerate(runs_in(tmp_path, 3))]
+    records = SweepRecords(runs, LoggerConfig())
+    records.log(0, 0, 0.0, {"loss/val": 2.0})
+    log_block(records, [0, 1, 2], [1, 2])
+    records.finish(2, make_result())
+    assert set(records.position()["events"]["bytes"]) == {"lr=1"}
+    records.close()
+    assert [path.parent.name for path in tmp_path.glob("*/*tfevents*")] == ["lr=1"]
+    assert curve(tmp_path / "lr=1", "lr") == [(1, 1025.5), (2, 1026.5)]
+    rows = read_metrics([run.folder for run in runs], ["lr"])
+    assert len(rows) == 6
+
+
+def test_none_of_the_runs_may_be_given_to_tensorboard(tmp_path: Path) -> None:
+    runs = [replace(run, has_events=False) for run in runs_in(tmp_path, 2)]
+    records = SweepRecords(runs, LoggerConfig())
+    log_block(records, [0, 1], [1])
+    records.close()
+    assert list(tmp_path.glob("**/*tfevents*")) == []

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 
 from optlab.loggers.buffer import RecordBuffer
-from optlab.loggers.sweep_table import SweepTable
+from optlab.loggers.sweep_table import MOST_PARTS, SweepTable, merge_parts
 from optlab.loggers.table import SWEEP_SCHEMA
 
 
@@ -49,3 +50,43 @@ def test_what_a_killed_writer_left_half_written_is_no_part(tmp_path: Path) -> No
     (part,) = (tmp_path / "metrics").iterdir()
     (tmp_path / "metrics" / f".{part.name}.0123.tmp").write_bytes(b"PAR1 and then nothing")
     assert pl.read_parquet(tmp_path / "metrics" / "*.parquet").height == 3
+
+
+def write_parts(folder: Path, count: int) -> pl.DataFrame:
+    for number in range(count):
+        SweepTable(folder, [f"run{number}"]).write(buffer(1, float(number)).take())
+    return pl.read_parquet(folder / "metrics" / "*.parquet")
+
+
+def test_many_parts_become_few_with_the_same_rows(tmp_path: Path) -> None:
+    before = write_parts(tmp_path, MOST_PARTS + 1)
+    merge_parts(tmp_path)
+    (part,) = (tmp_path / "metrics").iterdir()
+    keys = ["run", "update", "tag"]
+    assert pl.read_parquet(part).sort(keys).equals(before.sort(keys))
+
+
+def test_few_parts_stay(tmp_path: Path) -> None:
+    write_parts(tmp_path, 3)
+    merge_parts(tmp_path)
+    assert len(list((tmp_path / "metrics").iterdir())) == 3
+
+
+def test_no_part_is_larger_than_memory_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = write_parts(tmp_path, MOST_PARTS + 1)
+    size = next((tmp_path / "metrics").iterdir()).stat().st_size
+    monkeypatch.setattr("optlab.loggers.sweep_table.PART_BYTES", 10.5 * size)
+    merge_parts(tmp_path)
+    assert len(list((tmp_path / "metrics").iterdir())) == MOST_PARTS // 10 + 1
+    assert len(pl.read_parquet(tmp_path / "metrics" / "*.parquet")) == len(before)
+
+
+def test_damaged_parts_are_left_as_they_are(tmp_path: Path) -> None:
+    write_parts(tmp_path, MOST_PARTS + 1)
+    damaged = sorted((tmp_path / "metrics").iterdir())[5]
+    damaged.write_bytes(b"no table")
+    merge_parts(tmp_path)
+    assert damaged.read_bytes() == b"no table"
+    assert len(list((tmp_path / "metrics").iterdir())) == MOST_PARTS + 1

@@ -16,7 +16,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from optlab.loggers.tensorboard import TensorBoardLogger
-from optlab.results import RunResult
+from optlab.results import RunResult, Verdict
 
 WAIT_S = 60.0  # a server on a loaded machine; it answers within a second on an idle one
 
@@ -201,3 +201,23 @@ def test_closing_twice_is_harmless_and_closing_without_a_result_marks_a_failure(
 def test_importing_the_logger_does_not_import_torch() -> None:
     code = "import sys, optlab.loggers.tensorboard; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_verdicts_are_a_text_at_the_end(
+    tmp_path: Path, make_result: Callable[..., RunResult]
+) -> None:
+    found = [Verdict("dead_units", "hidden.0", "40% of the units are dead", 2.0, 50)]
+    logger = TensorBoardLogger(tmp_path, {}, "group")
+    logger.finish(make_result(verdicts=found))
+    logger.close()
+    (event,) = read(tmp_path).Tensors("verdicts")
+    assert event.tensor_proto.string_val == [b"- **dead_units**: 40% of the units are dead"]
+
+
+def test_a_run_without_verdicts_has_no_text(
+    tmp_path: Path, make_result: Callable[..., RunResult]
+) -> None:
+    logger = TensorBoardLogger(tmp_path, {}, "group")
+    logger.finish(make_result())
+    logger.close()
+    assert "verdicts" not in read(tmp_path).Tags()["tensors"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from optlab.results import collect
+from optlab.records import collect
 from optlab.sweep.execute import execute
 from optlab.sweep.ledger_reader import LedgerReader
 from optlab.sweep.planned import PlannedRun

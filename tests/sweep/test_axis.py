@@ -35,6 +35,7 @@ DECISIONS = {
     "seed": RUN,
     "device": PROGRAM,
     "plugins": PROGRAM,
+    "checkpoint_s": PROGRAM,
     "trainer.epochs": PROGRAM,
     "trainer.batch_size": PROGRAM,
     "trainer.sampler": PROGRAM,

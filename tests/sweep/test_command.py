@@ -60,7 +60,7 @@ def test_a_finished_sweep_has_nothing_to_resume(folder, capsys):
     assert main(["sweep", *TINY, "seed=0,1", "sweep.dir=out"]) == 0
     capsys.readouterr()
     assert main(["sweep", "--resume", "out"]) == 0
-    assert capsys.readouterr().out == "nothing of this sweep is missing\n"
+    assert capsys.readouterr().err == "nothing of this sweep is missing\n"
 
 
 def test_a_run_folder_that_was_deleted_is_written_again(folder, capsys):
@@ -68,7 +68,7 @@ def test_a_run_folder_that_was_deleted_is_written_again(folder, capsys):
     config = (folder / "out" / "seed=1" / "config.yaml").read_bytes()
     shutil.rmtree(folder / "out" / "seed=1")
     assert main(["sweep", "--resume", "out"]) == 0
-    assert "seed=1: written again from the ledger" in capsys.readouterr().out
+    assert "seed=1: written again from the ledger" in capsys.readouterr().err
     assert (folder / "out" / "seed=1" / "config.yaml").read_bytes() == config
 
 

@@ -13,12 +13,13 @@ from optlab import registry
 from optlab.build import build
 from optlab.config import ConfigError
 from optlab.loggers.table import read_metrics
-from optlab.results import collect, read_result, write_result
-from optlab.sweep.array import StackTraining
+from optlab.records import collect
+from optlab.results import read_result, write_result
 from optlab.sweep.ledger_reader import LedgerReader
 from optlab.sweep.refusal import FolderTakenError
 from optlab.sweep.run_folder import LEDGER_FILE, Grid, claim_for_grid, write_config
 from optlab.train.native import NotNative
+from optlab.train.stack.loop import StackTraining
 from tests.sweep.executing import do, left, seeds, states, sweep_of
 
 
@@ -37,7 +38,7 @@ def fail_where(monkeypatch, is_guilty, error):
 def test_every_run_ends_in_its_folder_the_ledger_and_the_table(tmp_path, capsys):
     runs = seeds(tmp_path, 3)
     do(runs, tmp_path)
-    out = capsys.readouterr().out
+    out = capsys.readouterr().err
     assert out.startswith("3 runs, 1 stacked program\n")
     assert states(tmp_path) == ["done"] * 3
     records = collect(tmp_path)
@@ -74,7 +75,7 @@ def test_a_second_start_trains_nothing(tmp_path, capsys):
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")}
     capsys.readouterr()
     do(runs, tmp_path)
-    assert capsys.readouterr().out == "2 of 2 runs are done already\n"
+    assert capsys.readouterr().err == "2 of 2 runs are done already\n"
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.json")} == before
 
 
@@ -82,7 +83,7 @@ def test_a_second_start_trains_what_is_missing_alone(tmp_path, capsys):
     do(seeds(tmp_path, 2), tmp_path)
     before = left(tmp_path)
     do(seeds(tmp_path, 4), tmp_path, extend=True)
-    assert "2 of 4 runs are done already\n2 runs, 1 stacked" in capsys.readouterr().out
+    assert "2 of 4 runs are done already\n2 runs, 1 stacked" in capsys.readouterr().err
     assert states(tmp_path) == ["done"] * 4
     after = left(tmp_path)
     assert len(after) == 4
@@ -111,7 +112,7 @@ def test_a_run_that_cannot_be_built_fails_and_the_others_go_on(tmp_path, capsys)
     result = read_result(runs[1].folder)
     assert (result.status, result.updates) == ("failed", 0)
     assert result.cause == "lr must be in [0, inf), got -1.0 (optimizer.lr)"
-    assert "optimizer.lr=-1.0: failed: lr must be" in capsys.readouterr().out
+    assert "optimizer.lr=-1.0: failed: lr must be" in capsys.readouterr().err
 
 
 def test_a_failed_run_is_tried_again_by_a_second_start(tmp_path, monkeypatch):
@@ -131,9 +132,10 @@ def test_a_run_that_ends_its_stack_is_found_and_the_others_are_not_lost(
     fail_where(monkeypatch, lambda part: part.sampler.seed == 3, ValueError("no such thing"))
     do(seeds(tmp_path / "found", 5), tmp_path / "found")
     assert states(tmp_path / "found") == ["done", "done", "done", "failed", "done"]
-    assert read_result(tmp_path / "found" / "seed=3").cause == "ValueError: no such thing"
-    out = capsys.readouterr().out
-    assert "5 runs failed together (ValueError: no such thing) and train as 3 and 2\n" in out
+    cause = read_result(tmp_path / "found" / "seed=3").cause
+    assert cause.startswith("ValueError: no such thing (test_execute.py, line ")
+    out = capsys.readouterr().err
+    assert f"5 runs failed together ({cause}) and train as 3 and 2\n" in out
     expected, found = left(tmp_path / "expected"), left(tmp_path / "found")
     for name in ("seed=0", "seed=4"):
         assert found[name]["val"] == pytest.approx(expected[name]["val"], rel=1e-5)
@@ -150,7 +152,7 @@ def test_an_array_that_runs_out_of_memory_is_halved(tmp_path, monkeypatch, capsy
     monkeypatch.setattr(StackTraining, "fit", small_memory)
     do(seeds(tmp_path, 5), tmp_path)
     assert states(tmp_path) == ["done"] * 5
-    out = capsys.readouterr().out
+    out = capsys.readouterr().err
     assert "5 runs ran out of memory and train as 3 and 2\n" in out
     assert "3 runs ran out of memory and train as 2 and 1\n" in out
 
@@ -173,19 +175,19 @@ def test_a_full_disk_ends_the_sweep_and_no_run(tmp_path, monkeypatch, capsys, nu
     with pytest.raises(OSError, match="No space"):
         do(runs, tmp_path)
     assert states(tmp_path) == ["queued"] * 2
-    assert "sweep: 0 of 2 runs" in capsys.readouterr().out  # they were trained in vain
+    assert "sweep: 0 of 2 runs" in capsys.readouterr().err  # they were trained in vain
 
 
 def test_runs_that_no_program_takes_train_singly_with_the_reason(tmp_path, monkeypatch, capsys):
     def refuse(parts, threads):
         raise NotNative("the model cannot be recorded")
 
-    monkeypatch.setattr("optlab.sweep.array.Native", refuse)
+    monkeypatch.setattr("optlab.sweep.means.Native", refuse)
     do(seeds(tmp_path, 2), tmp_path, engine="native")
     assert states(tmp_path) == ["done"] * 2
     executions = [record.result.execution for record in collect(tmp_path)]
     assert all(e.endswith("(not stacked: the model cannot be recorded)") for e in executions)
-    assert "\n2 runs train singly: the model cannot be recorded\n" in capsys.readouterr().out
+    assert "\n2 runs train singly: the model cannot be recorded\n" in capsys.readouterr().err
 
 
 def test_a_diverged_run_is_a_result(tmp_path):
@@ -305,9 +307,9 @@ def test_progress_is_shown_where_a_run_wants_it(tmp_path, capsys):
         for run in seeds(tmp_path / "loud", 2)
     ]
     do(loud, tmp_path / "loud")
-    assert "sweep: 2 of 2 runs (2 done)" in capsys.readouterr().out
+    assert "sweep: 2 of 2 runs (2 done)" in capsys.readouterr().err
     do(seeds(tmp_path / "quiet", 2), tmp_path / "quiet")
-    assert "sweep:" not in capsys.readouterr().out
+    assert "sweep:" not in capsys.readouterr().err
 
 
 def test_updates_are_counted_once_for_each_program(tmp_path, monkeypatch):

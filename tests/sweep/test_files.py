@@ -1,11 +1,15 @@
 """Files of run folders: whole or absent, and what an ordinary module can load."""
 
+import contextlib
+import resource
+
 import pytest
 import torch
 import yaml
 
 from optlab.nn import Linear
-from optlab.results import collect, read_result
+from optlab.records import collect
+from optlab.results import read_result
 from optlab.sweep.files import put_configs, put_result, put_weights
 from tests.sweep.ledgers import ended, planned
 
@@ -29,17 +33,25 @@ def test_a_configuration_is_written_as_that_of_a_single_run(tmp_path):
     assert yaml.safe_load(text)["hydra"] == {"searchpath": ["pkg://optlab.configs"]}
 
 
-def test_a_file_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+@contextlib.contextmanager
+def full_disk():
+    """Let the system refuse whatever makes a file longer, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_file_that_cannot_be_written_is_named_and_leaves_the_one_before(tmp_path):
     (run,) = planned(tmp_path, [0])
     put_configs([run])
     put_result(run.folder, ended(run))
-
-    def full(result):
-        raise OSError("no space left")
-
-    monkeypatch.setattr("optlab.sweep.files.result_text", full)
-    with pytest.raises(OSError, match="no space"):
+    with full_disk(), pytest.raises(OSError, match=r"seed=0/result\.json"):
         put_result(run.folder, ended(run, loss=1.0))
+    with full_disk(), pytest.raises(OSError, match=r"seed=0/weights\.pt"):
+        put_weights(run.folder, Linear(2, 1))
     assert read_result(run.folder) == ended(run)
     assert sorted(path.name for path in run.folder.iterdir()) == ["config.yaml", "result.json"]
 

@@ -55,3 +55,29 @@ def test_an_error_on_closing_does_not_hide_the_first_one(ledger, tmp_path, monke
     with pytest.raises(LedgerError, match="full"), LedgerReader(tmp_path / "sweep"):
         pass
     monkeypatch.undo()
+
+
+def test_a_configuration_that_was_put_into_a_runs_place_is_damage(ledger, runs):
+    with sqlite3.connect(ledger.path) as other:
+        other.execute("UPDATE runs SET config = json_set(config, '$.plugins', 'theirs')")
+    other.close()
+    with pytest.raises(LedgerError, match=r"is damaged; .* \(ValueError: run 2 is \w+, and"):
+        ledger.planned([2])
+
+
+@pytest.mark.parametrize("place", ["/etc", "../elsewhere", "a/../../elsewhere"])
+def test_a_run_that_would_lie_outside_is_damage(ledger, place):
+    with sqlite3.connect(ledger.path) as other:
+        other.execute("UPDATE runs SET folder = ? WHERE number = 1", (place,))
+    other.close()
+    for read in (ledger.entries, lambda: ledger.planned([1])):
+        with pytest.raises(LedgerError, match=r"is damaged; .* lies outside\)"):
+            read()
+
+
+def test_tables_that_act_are_not_opened(ledger):
+    with sqlite3.connect(ledger.path) as other:
+        other.execute("CREATE TRIGGER theirs AFTER UPDATE ON runs BEGIN DELETE FROM runs; END")
+    other.close()
+    with pytest.raises(LedgerError, match="its tables are others"):
+        LedgerReader(ledger.folder)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from optlab.config import ConfigError
 from optlab.sweep import memory
-from optlab.sweep.plan import grouped, plan
+from optlab.sweep.plan import MOST_RUNS, grouped, plan
 from optlab.train.stack.vmapped import NotStackable
 from tests.sweep.planning import planned, planned_all
 
@@ -97,6 +97,12 @@ def test_runs_that_can_be_stacked_are_divided_by_memory():
     assert divided.arrays == (4, 3, 3)
     (least,) = plan(seeds(3), "eager", budget=0).programs
     assert least.arrays == (1, 1, 1)
+
+
+def test_an_array_is_never_larger_than_the_machines_memory_stands(monkeypatch):
+    monkeypatch.setitem(MOST_RUNS, "eager", 3)
+    (program,) = plan(seeds(10), "eager", budget=10**12).programs
+    assert program.arrays == (3, 3, 2, 2)
 
 
 def test_every_worker_finds_an_array():

@@ -27,9 +27,9 @@ def test_one_failing_job_is_recorded_with_its_cause_and_the_others_finish(folder
     assert [r.status for r in found.values()] == ["failed", "done", "done"]
     failed = found["lr=-1"]
     assert failed.cause == "lr must be in [0, inf), got -1.0 (optimizer.lr)"
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert "3 runs in out: 2 done, 1 failed" in out
-    assert "failed: lr=-1: lr must be" in out
+    assert "failed: lr=-1: lr must be" in err
 
 
 def test_a_diverged_run_does_not_make_the_sweep_fail(folder):
@@ -45,7 +45,7 @@ def test_the_same_sweep_again_does_only_what_is_missing(folder, capsys):
     (folder / "out" / "seed=1" / "result.json").unlink()
     capsys.readouterr()
     assert main(line) == 0
-    assert capsys.readouterr().out.count("already done, skipped") == 1
+    assert capsys.readouterr().err.count("already done, skipped") == 1
     assert len(results(folder / "out")) == 2
 
 
@@ -69,7 +69,7 @@ def test_a_sweep_may_be_extended_by_further_values(folder, capsys):
     line = ["train", "-m", *TINY, "sweep.dir=out", "logger.table=false"]
     assert main([*line, "seed=0,1"]) == 0
     assert main([*line, "seed=0,1,2"]) == 0
-    assert capsys.readouterr().out.count("already done, skipped") == 2
+    assert capsys.readouterr().err.count("already done, skipped") == 2
     assert len(results(folder / "out")) == 3
 
 

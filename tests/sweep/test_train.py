@@ -21,7 +21,7 @@ from tests.sweep.running import TINY, curve
 def test_a_run_leaves_config_result_table_and_events(train):
     where = train("run", "trainer.log_every=1", "diagnostics.every=1")
     names = {path.name.split(".")[0] for path in where.iterdir() if path.name != ".lock"}
-    assert names == {"config", "result", "metrics", "events"}
+    assert names == {"config", "result", "metrics", "events", "weights"}
     result = read_result(where)
     assert (result.status, result.updates, result.epochs, result.seed) == ("done", 3, 3.0, 0)
     assert set(result.train) == set(result.val) == set(result.test) == {"loss", "accuracy"}
@@ -97,7 +97,9 @@ def test_a_users_module_that_draws_from_torchs_generator_is_reproducible(train, 
     """Its draws start from the run's seed, and the caller's generator is left alone."""
     state = torch.get_rng_state()
     draws = []
-    monkeypatch.setattr("optlab.build.seed_dropout", lambda *_: draws.append(torch.rand(())))
+    monkeypatch.setattr(
+        "optlab.build.network.seed_dropout", lambda *_: draws.append(torch.rand(()))
+    )
     train("a"), train("b"), train("c", "seed=1")
     assert draws[0] == draws[1] != draws[2]
     assert torch.equal(torch.get_rng_state(), state)
@@ -166,8 +168,8 @@ def test_any_option_of_a_foreign_optimizer_is_passed_on(train):
 def test_a_stopped_run_is_recorded_with_its_progress_and_curve(folder, stop, code):
     words = ["train", "optimizer=sgd", "trainer.epochs=100", "hydra.run.dir=run"]
     command = [sys.executable, "-m", "optlab", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout.readline()  # a tenth of the training is done
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr.readline()  # a tenth of the training is done
         process.send_signal(stop)
         assert process.wait(timeout=60) == code
     result = read_result(folder / "run")
@@ -258,7 +260,7 @@ def test_a_folder_with_a_finished_run_is_not_trained_twice(train, capsys):
     where = train("run")
     before = json.loads((where / "result.json").read_text())
     train("run")
-    assert "already done, skipped" in capsys.readouterr().out
+    assert "already done, skipped" in capsys.readouterr().err
     assert json.loads((where / "result.json").read_text()) == before
 
 

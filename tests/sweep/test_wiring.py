@@ -39,6 +39,7 @@ EFFECTS = {
     "diagnostics.update_ratios": (False, "records", "diagnostics.every=5"),
     "diagnostics.flow_every": (3, "records"),
     "diagnostics.dead_units": (True, "records"),
+    "full.dead_units": (False, "records"),
     "schedule.warmup": (0.5, "end"),
     "schedule.final": (0.5, "end"),
     "schedule.decay": (0.5, "end"),

@@ -193,7 +193,8 @@ def test_a_saved_configurations_plugin_is_imported_again_in_a_fresh_process(trai
     config |= {"plugins": ["twice_plugin"], "activation": {"name": "twice"}}
     (folder / "again.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (folder / "twice_plugin.py").write_text(PLUGIN)
-    line = [sys.executable, "-m", "optlab", "train", "again.yaml", "hydra.run.dir=again"]
+    line = [sys.executable, "-m", "optlab", "train", "again.yaml", "plugins=[twice_plugin]"]
+    line += ["hydra.run.dir=again"]
     done = subprocess.run(line, cwd=folder, env=dict(os.environ), capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert read_result(folder / "again").status == "done"

@@ -4,13 +4,11 @@ import os
 import random
 import shutil
 import signal
-import sys
 import threading
 import time
 
 import pytest
 
-from optlab import registry
 from optlab.loggers.table import read_metrics
 from optlab.sweep.ledger_reader import LedgerReader
 from optlab.sweep.run_folder import LEDGER_FILE
@@ -118,7 +116,7 @@ def test_several_processes_leave_what_one_does(tmp_path, expected, capfd):
         entries = ledger.entries()
     assert {entry.worker for entry in entries} <= {"worker 1", "worker 2"}
     assert os.getpid() not in {entry.process.pid for entry in entries}
-    assert "6 of 6 runs (6 done), 2 of 2 programs" in capfd.readouterr().out
+    assert "6 of 6 runs (6 done), 2 of 2 programs" in capfd.readouterr().err
 
 
 def kill_the_first_that_trains(folder, killed):
@@ -139,55 +137,6 @@ def test_the_runs_of_a_killed_worker_are_taken_up_by_others(tmp_path):
         entries = ledger.entries()
     assert sorted(entry.attempts for entry in entries) == [1, 2]
     assert killed[0] not in {entry.process.pid for entry in entries}
-
-
-#: A plugin whose rule ends the process that trains a run with the learning rate 13.
-DEADLY = """
-import os, signal
-from dataclasses import dataclass
-from optlab.optim import Hyper, Rule, RuleOptimizer
-from optlab.registry import optimizers
-from optlab.types import NonNegative
-
-@dataclass(frozen=True)
-class DeadlyHyper(Hyper):
-    lr: NonNegative = 0.01
-
-def init_state(param, hyper):
-    if hyper.lr == 13:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return {}
-
-def update(grad, param, state, hyper):
-    return param - hyper.lr * grad, {}
-
-@optimizers.register("deadly")
-class Deadly(RuleOptimizer):
-    rule = Rule(DeadlyHyper, init_state, update)
-"""
-
-
-@pytest.fixture
-def deadly(folder, monkeypatch):
-    (folder / "deadly_plugin.py").write_text(DEADLY)
-    monkeypatch.syspath_prepend(str(folder))
-    yield "deadly_plugin"
-    sys.modules.pop("deadly_plugin", None)
-    registry.optimizers._entries.pop("deadly", None)
-
-
-@pytest.mark.slow
-def test_a_run_that_ends_every_process_is_killed_and_the_others_are_done(folder, deadly):
-    rates = ({"optimizer.lr": lr} for lr in (0.1, 13.0, 0.2))
-    runs = sweep_of(folder / "sweep", *rates)
-    for run in runs:
-        run.config["plugins"] = [deadly]
-        run.config["optimizer"] = {"name": "deadly", "lr": run.config["optimizer"]["lr"]}
-    do(runs, folder / "sweep", workers=2)
-    assert states(folder / "sweep") == ["done", "killed", "done"]
-    with LedgerReader(folder / "sweep") as ledger:
-        cause = ledger.entries()[1].cause
-    assert cause.startswith("its process vanished 3 times")
 
 
 def test_workers_end_with_the_process_that_started_them(tmp_path):

@@ -14,6 +14,7 @@ a wait, it may go on to the end of the epoch before that is seen: its records an
 same, the weights in its module are later ones.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -95,13 +96,13 @@ class _Loop:
         courses, first = training.courses, training.courses[0]
         self.courses, self.backend = courses, training.backend
         self.on_advance, self.on_end = on_advance, on_end
-        self.keeps_best, self.checkpointer = training.keeps_best, checkpointer
+        self.checkpointer = checkpointer
         self.trainer, self.diagnostics = first.trainer, first.diagnostics
         self.updates_per_epoch = first.sampler.updates_per_epoch
         self.has_short_batch = bool(first.sampler.num_rows % first.sampler.batch_size)
         is_cheap = first.sampler.device.type == "cpu"
         self.looks_every = self.trainer.log_every if is_cheap else None
-        self.runs = Runs(courses, training.backend)
+        self.runs = Runs(courses, training.backend, training.keeps_best)
         lrs = [member.lr for member in self.runs.members]
         self.windows = Windows(
             first.objective, lrs, self.trainer.log_every, self.updates_per_epoch, sink
@@ -111,14 +112,15 @@ class _Loop:
         self.norms = StackNorms(self.runs.members, self.diagnostics)
         self.rows: Tensor | None = None
         self.factors: Tensor
-        self.updates, self.update_s, self.has_begun = 0, PIECE_S, False
+        self.updates, self.update_s, self.has_begun = 0, math.inf, False
 
     def load(self, since: State) -> None:
         """Go back to an update at which the runs were kept."""
         self.updates, self.has_begun = since.updates, True
         since.load_into(self.runs, self.windows)
         if self.on_advance is not None:
-            self.on_advance(self.updates * len(self.courses))
+            made = sum(end.outcome.updates for end in self.runs.ended.values())
+            self.on_advance(made + self.updates * len(self.runs.active))
         if self.on_end is not None:
             for run, ended in self.runs.ended.items():
                 self.on_end(run, ended.outcome)
@@ -220,22 +222,11 @@ class _Loop:
         diverged: dict[int, Diverged] = {}
         for run, row in zip(active, values, strict=True):
             try:
-                self.judge(run, epoch, row)
+                self.recording.one(run, self.updates, self.runs.dead_units(run))
+                self.runs.judge(run, epoch, self.updates, row)
             except Diverged as bad:
                 diverged[run] = bad
         self.end(diverged, diverged)
-
-    def judge(self, run: int, epoch: int, values: dict[str, float]) -> None:
-        """Tell a run how it stands after an evaluation; see `Standing.judge`."""
-        member, standing = self.runs.members[run], self.runs.standings[run]
-        standing.outcome.updates = self.updates
-        if self.diagnostics.dead_units:
-            with member.at_iterate():
-                self.recording.one(run, self.updates, self.runs.measured[run].dead_units())
-        is_best = standing.judge(epoch, values)
-        if is_best and (standing.restores_best or self.keeps_best):
-            with member.at_iterate():
-                standing.best_weights = member.snapshot()
 
     def end(self, runs: Iterable[int], diverged: Mapping[int, Diverged] | None = None) -> None:
         """End runs at the present update, as diverged where their last window says so."""
@@ -251,6 +242,9 @@ class _Loop:
         """Go on without runs, which leave the weights to use in their modules."""
         if not runs:
             return
+        for run in runs:
+            update = self.runs.standings[run].outcome.updates
+            self.recording.one(run, update, self.runs.where_it_broke(run))
         kept = self.runs.leave(runs)
         if self.on_end is not None:
             for run in runs:

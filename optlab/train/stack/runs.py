@@ -18,6 +18,7 @@ class Runs:
     Args:
         courses: How each is to be trained.
         backend: Executes them, in the same order.
+        keeps_best: Whether to keep every run's best weights, also where it does not end with them.
 
     Attributes:
         members: The runs themselves.
@@ -28,13 +29,16 @@ class Runs:
         ended: How the others ended, by number.
     """
 
-    def __init__(self, courses: Sequence[Course], backend: Backend) -> None:
-        self._courses, self._backend = courses, backend
+    def __init__(
+        self, courses: Sequence[Course], backend: Backend, keeps_best: bool = False
+    ) -> None:
+        self._courses, self._backend, self._keeps_best = courses, backend, keeps_best
         self.members = backend.members
         self.standings = [Standing(course.trainer) for course in courses]
+        looks = getattr(backend, "looks", None) or [None] * len(self.members)
         self.measured = [
-            Measurements(member, course.data, course.diagnostics)
-            for member, course in zip(self.members, courses, strict=True)
+            Measurements(member, course.data, course.diagnostics, look)
+            for member, course, look in zip(self.members, courses, looks, strict=True)
         ]
         self.train_s = np.zeros(len(courses))
         self.active = list(range(len(courses)))
@@ -52,6 +56,28 @@ class Runs:
             with member.at_iterate():
                 values.append(objective.evaluate(member.module, split))
         return values
+
+    def dead_units(self, run: int) -> dict[str, float]:
+        """Return the share of dead units of a run at its iterate, where it is wanted."""
+        if not self._courses[run].diagnostics.dead_units:
+            return {}
+        with self.members[run].at_iterate():
+            return self.measured[run].dead_units()
+
+    def where_it_broke(self, run: int) -> dict[str, float]:
+        """Return where NaN or infinity stands in a run that has diverged, and nothing of others."""
+        if self.standings[run].outcome.status != "diverged":
+            return {}
+        return self.measured[run].where_it_broke()
+
+    def judge(self, run: int, epoch: int, updates: int, values: dict[str, float]) -> None:
+        """Tell a run how it stands after an evaluation, and keep weights; see `Standing.judge`."""
+        member, standing = self.members[run], self.standings[run]
+        standing.outcome.updates = updates
+        is_best = standing.judge(epoch, values)
+        if is_best and (standing.restores_best or self._keeps_best):
+            with member.at_iterate():
+                standing.best_weights = member.snapshot()
 
     def leave(self, runs: Sequence[int]) -> list[int]:
         """Score runs, leave in their modules the weights to use, and go on without them.

@@ -1,6 +1,7 @@
 """The loop of one run as one would write it by hand: an oracle for the loop of stacks.
 
-No clocks, no checkpoints, one update after another; nothing of `optlab.train.stack` is used.
+No clocks, no checkpoints, one update after another; nothing of `optlab.train.stack` is used
+but its norms, which have tests of their own.
 """
 
 import math
@@ -8,6 +9,7 @@ import math
 import torch
 
 from optlab.train.measurements import Measurements
+from optlab.train.stack.norms import StackNorms
 from optlab.train.standing import Diverged, Standing
 
 
@@ -60,6 +62,7 @@ class Loop:
             self.flush()
         except Diverged as diverged:
             self.standing.end_diverged(self.earlier() or diverged)
+            self.record(self.measured.where_it_broke())
         self.standing.settle(self.run)
         outcome.epochs = outcome.updates / self.sampler.updates_per_epoch
         return outcome
@@ -90,11 +93,13 @@ class Loop:
         if wanted.flow_every and outcome.updates % wanted.flow_every == 0:
             self.record(self.measured.flow())
         is_measured = wanted.every > 0 and (outcome.updates + 1) % wanted.every == 0
-        before = self.measured.weights_before() if is_measured else {}
+        norms = StackNorms([self.run], wanted)
+        if is_measured:
+            norms.before([0])
         self.recorder.add(self.run.step(rows, self.factor))
         outcome.updates += 1
         if is_measured:
-            self.record(self.measured.norms(before))
+            self.record(norms.after([0])[0])
         if outcome.updates % self.trainer.log_every == 0:
             self.flush()
 

@@ -1,0 +1,145 @@
+"""The training of an array's runs, from their beginning or from where they stopped."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from optlab.config import bind
+from optlab.config.schema import LoggerConfig
+from optlab.identity import OUTCOME_FREE, cell_hash, flatten
+from optlab.loggers.base import LostRecords
+from optlab.loggers.sweep_records import LoggedRun, SweepRecords
+from optlab.saying import say, warn
+from optlab.stopping import Stop
+from optlab.sweep.array_checkpoints import ArrayCheckpoints, Start
+from optlab.sweep.means import Means, backend_of
+from optlab.sweep.origin import Origin
+from optlab.sweep.planned import PlannedRun
+from optlab.sweep.progress import Progress, Watched
+from optlab.sweep.resuming import origin_of, refusal
+from optlab.train.checkpoint import Content
+from optlab.train.judging import Judge
+from optlab.train.keeper import Keeper, state_from
+from optlab.train.parts import Parts
+from optlab.train.stack.ended import Ended
+from optlab.train.stack.loop import StackTraining
+from optlab.train.stack.sink import Both
+
+
+class ArrayTraining:
+    """Runs that can be built, and what trains them.
+
+    Args:
+        start: The runs, and where they begin.
+        checkpoints: Those of the sweep's arrays.
+        parts: What they are made of.
+        means: By what they are trained.
+        origin: When they began; a checkpoint may know better.
+
+    Attributes:
+        backend: What executes the runs.
+        judge: Says what went wrong inside them.
+
+    Raises:
+        NotNative, NotStackable: When they cannot be executed as ``means`` says.
+    """
+
+    def __init__(
+        self,
+        start: Start,
+        checkpoints: ArrayCheckpoints,
+        parts: Sequence[Parts],
+        means: Means,
+        origin: Origin,
+    ) -> None:
+        self._runs, self._parts, self._means = start.runs, parts, means
+        self._checkpoints = checkpoints
+        self._origin, self.judge = origin, Judge(parts)
+        self.backend = backend_of(means, parts)
+        plugins = start.runs[0].config["plugins"]
+        keeps = "best" if means.checkpoint == "best" else "last"
+        self._made_by = {**origin_of(self.backend.execution, plugins), "weights": keeps}
+        self._places, self._since = start.places, self._usable(start)
+
+    def records(self) -> SweepRecords:
+        """Open what takes the runs' records."""
+        runs = [_logged(run, self._means) for run in self._runs]
+        wanted = LoggerConfig(**bind(LoggerConfig, self._runs[0].config["logger"], "logger"))
+        try:
+            return SweepRecords(runs, wanted, self._since.get("records"))
+        except LostRecords as error:
+            self._begin_anew(str(error))
+            return SweepRecords(runs, wanted)
+
+    def fit(
+        self,
+        records: SweepRecords,
+        stop: Stop,
+        progress: Progress,
+        on_advance: Callable[[int], None],
+    ) -> list[Ended]:
+        """Train the runs, and return how each ended.
+
+        Raises:
+            KeyboardInterrupt: When somebody wants it to stop; how far it is has been kept.
+        """
+        state = None
+        if self._since:
+            state = state_from(self._since).of(list(self._places))
+            self.judge.load(self._since["judge"], self._places)
+            self._origin.go_on(self._since["started"], self._since["elapsed_s"])
+            say(f"{_count(self._runs)} on after update {state.updates}")
+
+        def beside() -> Content:
+            self._checkpoints.note(self._runs)
+            return self._beside(records)
+
+        every_s = self._runs[0].config["checkpoint_s"]
+        names = [run.name for run in self._runs]
+        keeps_best = self._means.checkpoint == "best"
+        return StackTraining(self._parts, self.backend, keeps_best=keeps_best).fit(
+            Both(Watched(records, progress, names), self.judge),
+            on_advance,
+            lambda run, outcome: progress.ended(names[run], outcome),
+            Keeper(self._checkpoints.of(self._runs), every_s, stop, beside),
+            state,
+        )
+
+    def _beside(self, records: SweepRecords) -> Mapping[str, Any]:
+        """Return what a checkpoint holds beside the state of the runs."""
+        return {
+            "origin": self._made_by,
+            "records": records.position(),
+            "judge": self.judge.state(),
+            "started": self._origin.started.isoformat(),
+            "elapsed_s": time.perf_counter() - self._origin.start_s,
+        }
+
+    def _usable(self, start: Start) -> Content:
+        """Return the checkpoint to go on from, or nothing."""
+        for note in start.notes:
+            warn(f"[optlab] {note}")
+        reason = refusal(start.content, self._made_by) if start.content else ""
+        if reason or (start.notes and not start.content):
+            self._begin_anew(reason or "none of them can be read")
+            return {}
+        return start.content
+
+    def _begin_anew(self, reason: str) -> None:
+        warn(f"[optlab] {_count(self._runs, 'begin')} anew, not from a checkpoint: {reason}")
+        self._since = {}
+        self._checkpoints.of(self._runs).remove()  # newer ones would stand for the last two
+
+
+def _count(runs: Sequence[PlannedRun], verb: str = "go") -> str:
+    """Return such as "3 runs go" or the name of the only one."""
+    if len(runs) > 1:
+        return f"{len(runs)} runs {verb}"
+    return f"{runs[0].name} {'goes' if verb == 'go' else f'{verb}s'}"
+
+
+def _logged(run: PlannedRun, means: Means) -> LoggedRun:
+    """Return the run as its records name it: seeds of one cell share a row of hyperparameters."""
+    shown = {k: v for k, v in run.config.items() if k not in OUTCOME_FREE | {"seed"}}
+    has_events = means.shown is None or run.number in means.shown
+    return LoggedRun(run.folder, flatten(shown), cell_hash(run.config), has_events)
