@@ -38,6 +38,7 @@ from optlab.sweep.words import (
     num_jobs,
     parse,
     refuse_mistakes,
+    refuse_too_many,
 )
 
 CONFIG_PATH = "pkg://optlab.configs"
@@ -74,6 +75,7 @@ def launch(arguments: Sequence[str], task: Task | None = None) -> Path | None:
     overrides = parse(words)
     multirun = bool(MULTIRUN_FLAGS & set(flags))
     refuse_mistakes(overrides, multirun)
+    refuse_too_many(overrides)
     _register_plugins(overrides)
     plugin.register()
     words = [

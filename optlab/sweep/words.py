@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, Override
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 
 from optlab.config import ConfigError, shown
 from optlab.config.schema import NAMED_SECTIONS
@@ -18,6 +18,8 @@ GROUPS = (*SECTIONS, "experiment")
 LONGEST = 200
 #: Where output goes.
 FOLDERS = ("sweep.dir", "hydra.run.dir", "hydra.sweep.dir")
+#: Runs of one sweep: each keeps some 40 KiB while it is planned.
+MOST_JOBS = 100_000
 MULTIRUN_FLAGS = {"-m", "--multirun"}
 
 
@@ -91,7 +93,25 @@ def num_jobs(overrides: Sequence[Override]) -> int | str:
     trials = last["sweep.trials"].value() if "sweep.trials" in last else 1
     if any(isinstance(override.value(), Glob) for override in swept) or type(trials) is not int:
         return "?"
-    return trials * math.prod(sum(1 for _ in o.sweep_string_iterator()) for o in swept)
+    return trials * math.prod(map(_num_values, swept))
+
+
+def refuse_too_many(overrides: Sequence[Override]) -> None:
+    """Refuse a sweep of more jobs than fit into memory, before somebody counts them one by one."""
+    count = num_jobs(overrides)
+    if isinstance(count, int) and count > MOST_JOBS:
+        raise ConfigError(
+            f"this sweep has {count:,} runs, and {MOST_JOBS:,} are the most; make several of it"
+        )
+
+
+def _num_values(override: Override) -> int:
+    """Return how many values a swept word has; a range may have more than one can list."""
+    sweep = override.value()
+    if isinstance(sweep, RangeSweep) and None not in (sweep.start, sweep.stop) and sweep.step:
+        length = float(sweep.stop or 0) - float(sweep.start or 0)
+        return max(0, math.ceil(length / float(sweep.step)))
+    return sum(1 for _ in override.sweep_string_iterator())
 
 
 def left_to_jobs(overrides: Sequence[Override]) -> list[str]:

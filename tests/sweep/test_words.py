@@ -3,6 +3,8 @@
 import pytest
 
 from optlab.cli import main
+from optlab.config import ConfigError
+from optlab.sweep.words import num_jobs, parse, refuse_too_many
 
 LINES = {
     "train model.hidden.foo=3": "a list has no option 'foo'; give the list as a whole",
@@ -61,3 +63,20 @@ def test_a_plugin_that_ends_the_process_is_a_mistake_like_any_other(folder, capf
     (folder / "ending_plugin.py").write_text("import sys\n\nsys.exit(0)\n")
     assert main(["train", "plugins=[ending_plugin]"]) == 2
     assert "cannot import plugin 'ending_plugin': SystemExit: 0" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "count"),
+    [
+        (["seed=range(0,1000000000000)"], 1_000_000_000_000),
+        (["seed=range(10,0,-3)", "optimizer.lr=range(0.1,0.55,0.2)"], 12),
+        (["seed=range(3,3)"], 0),
+    ],
+)
+def test_values_of_a_range_are_counted_without_being_listed(words, count):
+    assert num_jobs(parse(words)) == count
+
+
+def test_a_sweep_of_more_runs_than_memory_holds_is_refused_at_once():
+    with pytest.raises(ConfigError, match="2,000,000 runs, and 100,000 are the most"):
+        refuse_too_many(parse(["seed=range(0,1000000)", "optimizer=adam,nag"]))
