@@ -108,7 +108,7 @@ def last_values(result: RunResult) -> dict[str, float]:
     return tested | {f"verdict/{v.name}": v.severity for v in result.verdicts}
 
 
-def write_atomic(path: str | Path, content: bytes) -> None:
+def write_atomic(path: str | Path, content: bytes | memoryview) -> None:
     """Write a file whole or not at all; what stood at ``path`` stays until the new file is safe.
 
     On return a power cut takes neither the content nor the name.

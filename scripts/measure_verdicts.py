@@ -36,7 +36,7 @@ BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11, 12])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[20, 21, 22])
     parser.add_argument("--out", type=Path, default=Path("experiments/verdicts"))
     parser.add_argument("--folder", type=Path)
     chosen = parser.parse_args()

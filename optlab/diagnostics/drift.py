@@ -50,13 +50,13 @@ class Drift(Quantity):
             if name in self._before
         }
 
-    def state(self) -> dict[str, dict[str, Tensor]]:
+    def state(self) -> dict[str, Tensor]:
         """Return what the last look left, for `load`."""
-        return {"before": self._before, "sums": self.sums}
+        return dict(self.sums)
 
-    def load(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Go on from what `state` returned."""
-        self._before, self.sums = dict(state["before"]), dict(state["sums"])
+    def load(self, state: Mapping[str, Tensor], device: torch.device) -> None:
+        """Go on from what `state` returned, on a device."""
+        self.sums = {name: sums.to(device) for name, sums in state.items()}
 
     def _statistics(self) -> dict[str, Tensor]:
         """Return (mu, sigma) of every unit by activation, shape (2, H)."""

@@ -30,6 +30,7 @@ Steps count parameter updates from 0, before the first. Values may be nan or inf
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from optlab.config.schema import LoggerConfig
 from optlab.results import RunResult
 
 TRAIN_LOSS = "loss/train"
@@ -43,6 +44,17 @@ Position = Mapping[str, Any]
 
 class LostRecords(Exception):
     """Records that were written before are not there any more; the message says which."""
+
+
+def require_position(since: Position, wanted: LoggerConfig) -> None:
+    """Refuse to go on with files that were not written from the beginning.
+
+    Raises:
+        LostRecords: Naming the option that was off before.
+    """
+    for name in ("tensorboard", "table"):
+        if getattr(wanted, name) and since.get(name) is None:
+            raise LostRecords(f"logger.{name} was off before")
 
 
 class Logger(Protocol):

@@ -72,6 +72,20 @@ def reopened(path: Path, size: int) -> BinaryIO:
     return file
 
 
+def forced(path: Path) -> int:
+    """Force a file to the disk, and return its size."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return file.seek(0, os.SEEK_END)
+
+
+def remove_later(path: Path) -> None:
+    """Remove the files of attempts after that of a file, which goes on in their place."""
+    for other in path.parent.glob(f"{PREFIX}*"):
+        if other.name > path.name:
+            other.unlink()
+
+
 def record(event: Event) -> bytes:
     """Return an event as a record."""
     data: bytes = event.SerializeToString()

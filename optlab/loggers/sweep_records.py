@@ -13,7 +13,7 @@ import numpy as np
 
 from optlab.config.schema import LoggerConfig
 from optlab.loggers import event_file
-from optlab.loggers.base import Position
+from optlab.loggers.base import Position, require_position
 from optlab.loggers.buffer import RecordBuffer, Records
 from optlab.loggers.sweep_table import SweepTable
 from optlab.loggers.table import METRICS_FILE
@@ -66,8 +66,10 @@ class SweepRecords:
             raise ValueError(f"runs of one sweep lie in one folder, got {folders}")
         self._buffer = RecordBuffer()
         self._table: SweepTable | None = None
+        if since is not None:
+            require_position(since, wanted)
         since = since or {}
-        self._events = _EventFiles(runs, since.get("events")) if wanted.tensorboard else None
+        self._events = _EventFiles(runs, since.get("tensorboard")) if wanted.tensorboard else None
         if wanted.table:
             names = [run.folder.name for run in runs]
             self._table = SweepTable(folders[0], names, since.get("table"))
@@ -116,7 +118,7 @@ class SweepRecords:
         self.flush()
         return {
             "table": None if self._table is None else self._table.position(),
-            "events": None if self._events is None else self._events.position(),
+            "tensorboard": None if self._events is None else self._events.position(),
         }
 
     def close(self) -> None:
@@ -143,7 +145,7 @@ class _EventFiles:
     def __init__(self, runs: Sequence[LoggedRun], since: Position | None = None) -> None:
         shown = {i: run for i, run in enumerate(runs) if run.has_events}
         folders = [run.folder for run in shown.values()]
-        self._name = event_file.file_name(*folders) if since is None else since["file"]
+        self._name = event_file.file_name(*folders) if since is None else Path(since["file"]).name
         self._paths = {i: run.folder / self._name for i, run in shown.items()}
         self._first = {
             i: event_file.first_records(run.hparams, run.group) for i, run in shown.items()
@@ -154,11 +156,12 @@ class _EventFiles:
         for run, path in self._paths.items():
             if path.parent.name in sizes:
                 event_file.reopened(path, sizes[path.parent.name]).close()
+                event_file.remove_later(path)
                 del self._first[run]
 
     def position(self) -> Position:
         """Return how many bytes the files have."""
-        sizes = {path.parent.name: path.stat().st_size for path in self._paths.values()}
+        sizes = {path.parent.name: event_file.forced(path) for path in self._paths.values()}
         return {"file": self._name, "bytes": sizes}
 
     def end(self, run: int, result: RunResult | None) -> None:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
+import filelock
 import numpy as np
 import polars as pl
 
@@ -26,6 +27,7 @@ from optlab.results import write_atomic
 
 #: Parts of a table, and bytes of one made of several: runs that train one by one leave one each.
 MOST_PARTS, PART_BYTES = 100, 2**24
+STAMP, LOCK_FILE = "%Y%m%dT%H%M%S.%f", ".lock"
 
 
 class SweepTable:
@@ -54,7 +56,7 @@ class SweepTable:
             self._started = datetime.fromisoformat(since["started"])
             self._parts |= since["parts"]
         who = hashlib.blake2b("\n".join(names).encode(), digest_size=4).hexdigest()
-        self._stem = f"{self._started:%Y%m%dT%H%M%S.%f}-{who}"
+        self._stem = f"{self._started:{STAMP}}-{who}"
         self._parts.setdefault(self._stem, 0)
         if since is not None:
             self._cut()
@@ -78,15 +80,38 @@ class SweepTable:
     def _cut(self) -> None:
         """Remove the parts after those that count.
 
-        Runs that stopped together may go on apart, so each of these attempts has a stem of its own.
+        Runs that stopped together may go on apart, so each of these attempts has a stem of its own,
+        and parts may hold rows of runs that have ended.
         """
-        for stem, count in self._parts.items():
-            kept = {self._part(stem, number) for number in range(count)}
-            found = set(self._folder.glob(f"{stem}-*.parquet"))
+        kept = {
+            self._part(stem, number)
+            for stem, count in self._parts.items()
+            for number in range(count)
+        }
+        with filelock.FileLock(self._folder / LOCK_FILE):
+            found = set(self._folder.glob("*.parquet"))
             if kept - found:
                 raise LostRecords(f"{min(kept - found)} is gone")
             for path in found - kept:
-                path.unlink()
+                if path.name >= f"{self._started:{STAMP}}":
+                    self._leave_out(path)
+
+    def _leave_out(self, path: Path) -> None:
+        """Take the rows of this attempt's runs out of a part."""
+        is_own = pl.col("run").is_in(self._names.implode())
+        try:
+            rows = pl.read_parquet(path, glob=False, hive_partitioning=False)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise LostRecords(f"{path} cannot be read ({error})") from error
+        left = rows.filter(~is_own)
+        if len(left) == len(rows):
+            return
+        if not len(left):
+            path.unlink()
+            return
+        content = io.BytesIO()
+        left.write_parquet(content)
+        write_atomic(path, content.getvalue())
 
     def _part(self, stem: str, number: int) -> Path:
         return self._folder / f"{stem}-{number:05}.parquet"

@@ -48,7 +48,9 @@ class TensorBoardLogger:
         Path(folder).mkdir(parents=True, exist_ok=True)
         self._ended = False
         if since is not None:
-            self._file = event_file.reopened(Path(folder) / since["file"], since["bytes"])
+            path = Path(folder) / Path(since["file"]).name
+            self._file = event_file.reopened(path, since["bytes"])
+            event_file.remove_later(path)
         else:
             self._file = (Path(folder) / event_file.file_name(Path(folder))).open("xb")
             self._write(event_file.first_records(hparams, group))

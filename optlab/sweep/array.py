@@ -71,7 +71,7 @@ class Array:
                 with global_stream(self.runs[0].config["seed"], device, "training"):
                     self._fit(built, stop)
             self.write_results()
-        self._checkpoints.of(self.runs).remove()
+        self._checkpoints.of(self._start.only(built).runs).remove()
         stop.end_if_asked()  # what came too late for a checkpoint
 
     def end(self, status: Literal["failed", "interrupted"], cause: str) -> None:
@@ -116,13 +116,15 @@ class Array:
             ended = training.fit(records, stop, self.progress, self._advanced)
             backend, judge = training.backend, training.judge
             execution = self._execution(backend)
+            results: dict[int, RunResult] = {}
             for place, (run, part, end) in enumerate(zip(start.runs, parts, ended, strict=True)):
                 self._leave_weights(run, backend.members[place], end)
                 verdicts = judge.verdicts(place, end.outcome)
                 result = self._origin.result(run, part, end, execution, verdicts)
                 records.log(place, result.updates, result.epochs, last_values(result))
                 records.finish(place, result)
-                self.results[run.number] = result
+                results[run.number] = result
+        self.results |= results  # their records are written
 
     def _advanced(self, run_steps: int) -> None:
         self._run_steps += run_steps

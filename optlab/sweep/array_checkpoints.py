@@ -9,7 +9,7 @@ from pathlib import Path
 from optlab.results import write_atomic
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.run_folder import CHECKPOINTS
-from optlab.train.checkpoint import Checkpoints, Content
+from optlab.train.checkpoint import Checkpoints
 
 RUNS_FILE = "runs.txt"
 
@@ -20,21 +20,19 @@ class Start:
 
     Attributes:
         runs: The runs.
-        content: What a checkpoint holds of them, or nothing: they begin anew.
-        places: Which of its runs they are.
-        notes: What is to be said about it.
+        checkpoints: Where it is kept how far they are; None where they begin anew.
+        places: Which of the runs there they are.
     """
 
     runs: Sequence[PlannedRun]
-    content: Content
-    places: tuple[int, ...]
-    notes: tuple[str, ...]
+    checkpoints: Checkpoints | None = None
+    places: tuple[int, ...] = ()
 
     def only(self, numbers: Collection[int]) -> "Start":
         """Return the same of some runs."""
         kept = [i for i, run in enumerate(self.runs) if run.number in numbers]
         places = tuple(self.places[i] for i in kept) if self.places else ()
-        return Start([self.runs[i] for i in kept], self.content, places, self.notes)
+        return Start([self.runs[i] for i in kept], self.checkpoints, places)
 
 
 class ArrayCheckpoints:
@@ -67,11 +65,10 @@ class ArrayCheckpoints:
             held = _identities(checkpoints)
             if not left.keys() & set(held):
                 continue
-            content, reasons = checkpoints.newest(lambda content: "")
             places = tuple(i for i, identity in enumerate(held) if identity in left)
             own = [left.pop(held[place]) for place in places]
-            found.append(Start(own, content or {}, places, tuple(reasons)))
-        anew = [Start(list(left.values()), {}, (), ())] if left else []
+            found.append(Start(own, checkpoints, places))
+        anew = [Start(list(left.values()))] if left else []
         return [*found, *anew]
 
     def keep(self, wanted: Collection[str]) -> None:
@@ -89,7 +86,10 @@ class ArrayCheckpoints:
 
 
 def _identities(checkpoints: Checkpoints) -> list[str]:
-    return (checkpoints.folder / RUNS_FILE).read_text().split()
+    try:
+        return (checkpoints.folder / RUNS_FILE).read_text().split()
+    except FileNotFoundError:  # another process has ended its array meanwhile
+        return []
 
 
 def _key(identities: Sequence[str]) -> str:

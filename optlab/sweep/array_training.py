@@ -21,6 +21,7 @@ from optlab.train.checkpoint import Content
 from optlab.train.judging import Judge
 from optlab.train.keeper import Keeper, state_from
 from optlab.train.parts import Parts
+from optlab.train.stack.checkpointer import State
 from optlab.train.stack.ended import Ended
 from optlab.train.stack.loop import StackTraining
 from optlab.train.stack.sink import Both
@@ -56,10 +57,10 @@ class ArrayTraining:
         self._checkpoints = checkpoints
         self._origin, self.judge = origin, Judge(parts)
         self.backend = backend_of(means, parts)
-        plugins = start.runs[0].config["plugins"]
         keeps = "best" if means.checkpoint == "best" else "last"
-        self._made_by = {**origin_of(self.backend.execution, plugins), "weights": keeps}
-        self._places, self._since = start.places, self._usable(start)
+        configs = [run.config for run in start.runs]
+        self._made_by = {**origin_of(self.backend.execution, configs), "weights": keeps}
+        self._places, self._since = start.places, self._found(start)
 
     def records(self) -> SweepRecords:
         """Open what takes the runs' records."""
@@ -83,12 +84,6 @@ class ArrayTraining:
         Raises:
             KeyboardInterrupt: When somebody wants it to stop; how far it is has been kept.
         """
-        state = None
-        if self._since:
-            state = state_from(self._since).of(list(self._places))
-            self.judge.load(self._since["judge"], self._places)
-            self._origin.go_on(self._since["started"], self._since["elapsed_s"])
-            say(f"{_count(self._runs)} on after update {state.updates}")
 
         def beside() -> Content:
             self._checkpoints.note(self._runs)
@@ -102,8 +97,18 @@ class ArrayTraining:
             on_advance,
             lambda run, outcome: progress.ended(names[run], outcome),
             Keeper(self._checkpoints.of(self._runs), every_s, stop, beside),
-            state,
+            self._state(),
         )
+
+    def _state(self) -> State | None:
+        """Return how the runs stand, once: it takes as much memory as they do."""
+        if not self._since:
+            return None
+        since, self._since = self._since, {}
+        self.judge.load(since["judge"], self._places)
+        self._origin.go_on(since["started"], since["elapsed_s"])
+        say(f"{_count(self._runs)} on after update {since['updates']}")
+        return state_from(since).of(list(self._places))
 
     def _beside(self, records: SweepRecords) -> Mapping[str, Any]:
         """Return what a checkpoint holds beside the state of the runs."""
@@ -115,15 +120,17 @@ class ArrayTraining:
             "elapsed_s": time.perf_counter() - self._origin.start_s,
         }
 
-    def _usable(self, start: Start) -> Content:
+    def _found(self, start: Start) -> Content:
         """Return the checkpoint to go on from, or nothing."""
-        for note in start.notes:
-            warn(f"[optlab] {note}")
-        reason = refusal(start.content, self._made_by) if start.content else ""
-        if reason or (start.notes and not start.content):
-            self._begin_anew(reason or "none of them can be read")
+        if start.checkpoints is None:
             return {}
-        return start.content
+        found, reasons = start.checkpoints.newest(lambda content: refusal(content, self._made_by))
+        if found is None:
+            self._begin_anew(reasons[0] if reasons else "there is none")
+            return {}
+        for reason in reasons:
+            warn(f"[optlab] {reason}; the one before it is used")
+        return found
 
     def _begin_anew(self, reason: str) -> None:
         warn(f"[optlab] {_count(self._runs, 'begin')} anew, not from a checkpoint: {reason}")

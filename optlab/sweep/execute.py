@@ -60,7 +60,7 @@ def execute(
             _do(todo, ledger, settings)
             _record_killed(todo, ledger)
             _tell_of_others(todo, ledger)
-            if not ledger.entries("state NOT IN ('done', 'diverged', 'failed')"):
+            if not ledger.missing():
                 merge_parts(folder)  # nobody goes on from them
     return entered
 
@@ -75,8 +75,7 @@ def _do(runs: Sequence[PlannedRun], ledger: Ledger, settings: SweepSettings) -> 
     with closing(Progress(is_quiet=is_quiet)) as progress:
         progress.start(len(planned.programs), updates)
         _train(planned, ledger, progress, settings)
-    missing = set(ledger.missing())
-    unfinished = {run.identity for run in runs if run.number in missing}
+    unfinished = {run.identity for run in ledger.planned(ledger.missing())}
     ArrayCheckpoints(ledger.folder).keep(unfinished)
 
 

@@ -20,6 +20,7 @@ from optlab.train.alone import backend_alone
 from optlab.train.checkpoint import Checkpoints, Content
 from optlab.train.judging import Judge
 from optlab.train.keeper import Keeper, state_from
+from optlab.train.stack.checkpointer import State
 from optlab.train.stack.loop import StackTraining
 from optlab.train.training import EachRecord
 from optlab.types import NonNegative
@@ -45,14 +46,9 @@ class LoneRun:
         self.job, self.parts, self._stop = job, parts, stop
         self._backend = backend_alone(parts)
         self._checkpoints = Checkpoints(job.folder / CHECKPOINTS)
-        plugins = job.config.get("plugins") or []
-        self._origin = {**origin_of(self._backend.execution, plugins), "run": job.identity}
-        self._since = self._found()
+        self._origin = {**origin_of(self._backend.execution, [job.config]), "run": job.identity}
         self._start_s, self._judge = time.perf_counter(), Judge([parts])
-        if self._since:
-            self._judge.load(self._since["judge"], [0])
-            self._start_s -= self._since["elapsed_s"]
-            job.started = datetime.fromisoformat(self._since["started"])
+        self._since = self._found()
 
     def train(self) -> RunResult:
         """Train, and write what the run leaves into its folder."""
@@ -60,7 +56,7 @@ class LoneRun:
             loggers = RunLoggers(self.job.folder, self.job.config, self._since.get("records"))
         except LostRecords as error:
             self._refuse([str(error)])
-            self._since, self._judge = {}, Judge([self.parts])
+            self._since = {}
             loggers = RunLoggers(self.job.folder, self.job.config)
         with loggers:
             if loggers.has_console:
@@ -83,9 +79,8 @@ class LoneRun:
 
         every_s = check_value(job.config["checkpoint_s"], NonNegative | None, "checkpoint_s")
         keeper = Keeper(self._checkpoints, every_s, self._stop, lambda: self._beside(loggers))
-        since = state_from(self._since) if self._since else None
         training = StackTraining([self.parts], self._backend)
-        (ended,) = training.fit(EachRecord(emit), checkpointer=keeper, since=since)
+        (ended,) = training.fit(EachRecord(emit), checkpointer=keeper, since=self._state())
         outcome, scores = ended.outcome, ended.scores
         job.progress = {"updates": outcome.updates, "epochs": outcome.epochs}
         result = job.result(
@@ -101,6 +96,16 @@ class LoneRun:
         loggers.log(outcome.updates, outcome.epochs, last_values(result))
         loggers.finish(result)
         return result
+
+    def _state(self) -> State | None:
+        """Return how the run stands, once: it takes as much memory as the run does."""
+        if not self._since:
+            return None
+        since, self._since = self._since, {}
+        self._judge.load(since["judge"], [0])
+        self._start_s -= since["elapsed_s"]
+        self.job.started = datetime.fromisoformat(since["started"])
+        return state_from(since)
 
     def _beside(self, loggers: RunLoggers) -> Content:
         """Return what a checkpoint holds beside the state."""
@@ -125,9 +130,9 @@ class LoneRun:
         return found
 
     def _refusal(self, content: Content) -> str:
-        if content["origin"].get("run") != self._origin["run"]:
-            return "it is of another configuration"
-        return refusal(content, self._origin)
+        reason = refusal(content, self._origin)
+        is_other = not reason and content["origin"].get("run") != self._origin["run"]
+        return "it is of another configuration" if is_other else reason
 
     def _refuse(self, reasons: list[str]) -> None:
         """Say why checkpoints cannot be used; alone, whoever waits for the run has to decide."""

@@ -8,7 +8,7 @@ from typing import Any
 from optlab.config import bind
 from optlab.config.schema import LoggerConfig
 from optlab.identity import OUTCOME_FREE, cell_hash, flatten
-from optlab.loggers.base import Logger, Position
+from optlab.loggers.base import Logger, Position, require_position
 from optlab.loggers.console import Console
 from optlab.loggers.table import MetricsTable
 from optlab.loggers.tensorboard import TensorBoardLogger
@@ -31,6 +31,8 @@ class RunLoggers:
         self, folder: Path, config: Mapping[str, Any], since: Position | None = None
     ) -> None:
         wanted = LoggerConfig(**bind(LoggerConfig, config["logger"], "logger"))
+        if since is not None:
+            require_position(since, wanted)
         since = since or {}
         self._files: dict[str, TensorBoardLogger | MetricsTable] = {}
         self._others: list[Logger] = []

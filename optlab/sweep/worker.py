@@ -127,6 +127,8 @@ class Worker:
         try:
             array.train()
         except KeyboardInterrupt as interrupt:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is recorded is recorded whole
             array.end("interrupted", str(interrupt) or "stopped by hand")
             self._record(array)
             raise

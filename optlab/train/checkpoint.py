@@ -8,12 +8,14 @@ last two are kept, for the case that the newest is damaged.
 import hashlib
 import io
 import shutil
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from optlab.results import write_atomic
 
@@ -52,7 +54,9 @@ class Checkpoints:
         require_plain(content)
         file = io.BytesIO()
         torch.save({"form": FORM, **content}, file)
-        data = file.getvalue()
+        data = file.getbuffer()  # no second copy of it
+        for left in self.folder.glob(".*.tmp"):  # of a process that was killed in the midst of it
+            left.unlink(missing_ok=True)
         write_atomic(self.folder / f"{updates:012d}-{_digest(data)}.pt", data)
         for path in self._paths()[KEPT:]:
             path.unlink(missing_ok=True)
@@ -92,7 +96,7 @@ class Checkpoints:
 
     def _paths(self) -> list[Path]:
         """Return the files, the newest first."""
-        return sorted(self.folder.glob("*-*.pt"), reverse=True)
+        return sorted(self.folder.glob("[0-9]*-*.pt"), reverse=True)
 
 
 def require_plain(value: Any, place: str = "") -> None:
@@ -101,13 +105,15 @@ def require_plain(value: Any, place: str = "") -> None:
     Raises:
         NotKept: Naming the place and the type.
     """
-    if isinstance(value, Mapping) and type(value).__module__ in ("builtins", "collections"):
+    if type(value) in (dict, OrderedDict):
         for key, inner in value.items():
+            if type(key) not in (int, str):
+                raise NotKept(f"{place} has the key {key!r}")
             require_plain(inner, f"{place}.{key}" if place else str(key))
     elif type(value) in (list, tuple):
         for index, inner in enumerate(value):
             require_plain(inner, f"{place}[{index}]")
-    elif not isinstance(value, Tensor) and type(value) not in (int, float, bool, str, type(None)):
+    elif type(value) not in (Tensor, Parameter, int, float, bool, str, type(None)):
         raise NotKept(f"{place} is a {type(value).__module__}.{type(value).__qualname__}")
 
 
@@ -117,7 +123,7 @@ def _read(path: Path) -> tuple[Content, str]:
         data = path.read_bytes()
         if _digest(data) != path.stem.partition("-")[2]:
             return {}, "it is damaged"
-        content: Content = torch.load(io.BytesIO(data), weights_only=True)
+        content: Content = torch.load(io.BytesIO(data), "cpu", weights_only=True)
     except Exception as error:  # whatever unpickling makes of bytes that nobody here wrote
         return {}, f"it cannot be read ({type(error).__name__}: {error})"
     if not isinstance(content, dict) or content.get("form") != FORM:
@@ -125,5 +131,5 @@ def _read(path: Path) -> tuple[Content, str]:
     return content, ""
 
 
-def _digest(data: bytes) -> str:
+def _digest(data: bytes | memoryview) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()

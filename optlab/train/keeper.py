@@ -32,13 +32,13 @@ class Keeper:
     ) -> None:
         self._checkpoints, self._every_s, self._stop = checkpoints, every_s, stop
         self._beside = beside
-        self._due_s = time.monotonic() + (every_s or 0.0)
+        self._asked_s = time.monotonic()
+        self._due_s = self._asked_s + (every_s or 0.0)
 
     def is_due(self) -> bool:
         """Return whether the state is wanted now; see `Checkpointer`."""
-        if self._stop.is_asked:
-            return True
-        return self._every_s is not None and time.monotonic() >= self._due_s
+        self._asked_s = time.monotonic()
+        return self._stop.is_asked or (self._every_s is not None and self._asked_s >= self._due_s)
 
     def keep(self, state: State) -> None:
         """Write the state, and end the training if that was asked for.
@@ -52,7 +52,6 @@ class Keeper:
         self._stop.end_if_asked()
 
     def _write(self, state: State, every_s: float) -> None:
-        started = time.monotonic()
         content = {**self._beside(), "updates": state.updates, "state": _content_of(state)}
         try:
             self._checkpoints.write(state.updates, content)
@@ -63,13 +62,13 @@ class Keeper:
                 "anew"
             )
         ended = time.monotonic()
-        self._due_s = ended + (max(every_s, REST * (ended - started)) if every_s else 0.0)
+        self._due_s = ended + (max(every_s, REST * (ended - self._asked_s)) if every_s else 0.0)
 
 
 def state_from(content: Content) -> State:
     """Return the state that `Keeper` wrote."""
     state = content["state"]
-    return State(content["updates"], list(state["runs"]), dict(state["random"]))
+    return State(content["updates"], state["runs"], dict(state["random"]))
 
 
 def _content_of(state: State) -> dict[str, Any]:

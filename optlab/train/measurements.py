@@ -74,7 +74,7 @@ class Measurements:
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` returned."""
-        self._drift.load(state["drift"])
+        self._drift.load(state["drift"], self._data.train.x.device)
 
     @cached_property
     def _rows(self) -> tuple[Tensor, Tensor]:

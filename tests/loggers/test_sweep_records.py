@@ -278,7 +278,7 @@ def test_a_run_that_tensorboard_is_not_given_has_its_curves_in_the_table_alone(
     records.log(0, 0, 0.0, {"loss/val": 2.0})
     log_block(records, [0, 1, 2], [1, 2])
     records.finish(2, make_result())
-    assert set(records.position()["events"]["bytes"]) == {"lr=1"}
+    assert set(records.position()["tensorboard"]["bytes"]) == {"lr=1"}
     records.close()
     assert [path.parent.name for path in tmp_path.glob("*/*tfevents*")] == ["lr=1"]
     assert curve(tmp_path / "lr=1", "lr") == [(1, 1025.5), (2, 1026.5)]

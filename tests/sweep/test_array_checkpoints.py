@@ -23,7 +23,11 @@ def stopped(sweep, runs, updates=5):
 def starts(checkpoints, runs):
     """Return of each start its runs by number, its places and its update."""
     return [
-        ([run.number for run in start.runs], start.places, start.content.get("updates"))
+        (
+            [run.number for run in start.runs],
+            start.places,
+            start.checkpoints and start.checkpoints.updates,
+        )
         for start in checkpoints.starts(runs)
     ]
 
@@ -52,14 +56,6 @@ def test_runs_that_cannot_be_built_do_not_shift_the_others(tmp_path, runs):
     (start, _) = stopped(tmp_path, runs[:3]).starts(runs)
     kept = start.only([2, 0])
     assert ([run.number for run in kept.runs], kept.places) == ([0, 2], (0, 2))
-
-
-def test_a_damaged_one_is_told_and_its_runs_begin_anew(tmp_path, runs):
-    checkpoints = stopped(tmp_path, runs[:3])
-    (path,) = checkpoints.of(runs[:3]).folder.glob("*.pt")
-    path.write_bytes(b"")
-    start = checkpoints.starts(runs[:3])[0]
-    assert (start.content, start.notes) == ({}, (f"{path}: it is damaged",))
 
 
 def test_what_nobody_wants_any_more_is_removed(tmp_path, runs):

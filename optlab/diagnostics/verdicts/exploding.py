@@ -26,7 +26,7 @@ WINDOW = 5
 #: where it acts nearly always it is the size of the updates, whatever the rate.
 CLIPPED = 0.9
 
-FEWEST = 4  # looks that a share needs
+FEWEST = 2  # looks that a share needs: a short run has no more at the default cadence
 TINIEST = 1e-300  # in place of a gradient of 0
 
 REMEDY = "try regularizer.clip_norm=1, smaller initial weights, norm=batchnorm or a lower rate"

@@ -73,7 +73,7 @@ class StackTraining:
             on_end: Called with a run's number and how it ended, when it leaves.
             checkpointer: Is asked between updates whether to keep how the runs stand.
             since: What it was given at some update of the same runs: they go on from there, and
-                make the same updates and records as if they had never stopped.
+                make the same updates and records as if they had never stopped. It is used up.
         """
         loop = _Loop(self, sink, on_advance, on_end, checkpointer)
         if since is not None:
@@ -118,6 +118,7 @@ class _Loop:
         """Go back to an update at which the runs were kept."""
         self.updates, self.has_begun = since.updates, True
         since.load_into(self.runs, self.windows)
+        since.runs.clear()  # it is as large as the runs are
         if self.on_advance is not None:
             made = sum(end.outcome.updates for end in self.runs.ended.values())
             self.on_advance(made + self.updates * len(self.runs.active))

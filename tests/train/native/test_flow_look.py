@@ -66,7 +66,7 @@ def test_a_run_goes_on_from_what_another_look_has_left():
     drifts, one = [Drift(), Drift()], Drift()
     for look, drift in zip(backend.looks, drifts, strict=True):
         look.values(drift)
-    one.load(drifts[0].state())
+    one.load(drifts[0].state(), torch.device("cpu"))
     one.sums = {name: sums.clone() for name, sums in one.sums.items()}
     backend.advance([0, 1], rows(2), factors)
     again = [
