@@ -1,5 +1,6 @@
 """What is left to say at the end of a multirun."""
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -41,7 +42,8 @@ def summarize(folder: Path) -> int:
     for error in found.damaged.values():
         warn(f"  damaged: {error}")
     if found.unfinished:
-        warn(f"  {len(found.unfinished)} unfinished: the same line again does them")
+        how = f"optlab sweep --resume {shlex.quote(str(folder))}"
+        warn(f"  {len(found.unfinished)} unfinished: the same line again does them, or {how}")
     return len(failed) + len(found.damaged) + len(found.unfinished)
 
 

@@ -169,3 +169,21 @@ def test_a_sweep_that_is_stopped_goes_on(folder, capfd, number):  # noqa: F811
     assert len(runs) == 4
     for run in runs:
         assert_same(folder / "cut" / run, folder / "whole" / run)
+
+
+def test_another_grid_in_between_leaves_checkpoints_alone(folder, capfd):  # noqa: F811
+    assert stopped(*sweep("cut", *EVERY))[0] == -signal.SIGKILL
+    assert (
+        main(sweep("cut", "seed=5", "optimizer=nag", "--extend")) == 1
+    )  # these runs are unfinished
+    capfd.readouterr()
+    assert main(["sweep", "--resume", "cut"]) == 0
+    assert "2 runs go on after update 7" in capfd.readouterr().err
+
+
+def test_a_run_goes_on_in_the_array_that_it_is_claimed_with(folder, capfd):  # noqa: F811
+    assert main(sweep("whole")) == 0
+    assert stopped(*sweep("cut", *EVERY))[0] == -signal.SIGKILL
+    assert main(sweep("cut", "sweep.workers=2")) == 0
+    for run in sorted(path.parent.name for path in (folder / "whole").glob("*/result.json")):
+        assert_same(folder / "cut" / run, folder / "whole" / run)
