@@ -37,9 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _guarded(command: str, arguments: list[str]) -> int:
     """Run a command; a user's mistake becomes one sentence and exit code 2."""
-    from optlab.sweep.explain import USER_ERRORS, explain
-    from optlab.sweep.refusal import SweepRefused
-
     try:
         if command not in COMMANDS:
             raise unknown_name("command", command, COMMANDS)
@@ -47,22 +44,40 @@ def _guarded(command: str, arguments: list[str]) -> int:
             code = COMMANDS[command](arguments)
             sys.stdout.flush()  # here, where a reader that went away is understood
             return code
-    except (*USER_ERRORS, SweepRefused) as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        warn(f"optlab {command}: {explain(error)}")
-        return USER_MISTAKE
-    except BrokenPipeError:  # `optlab list | head`: the reader has what it wanted
+    except KeyboardInterrupt as interrupt:
+        return _stopped(command, interrupt)
+    except Exception as error:
+        if (behind := _interrupt_behind(error)) is not None:
+            return _stopped(command, behind)
+        return _explained(command, error)
+
+
+def _explained(command: str, error: Exception) -> int:
+    """Say what was wrong; what is nobody's mistake is raised."""
+    from optlab.sweep.explain import USER_ERRORS, explain
+    from optlab.sweep.refusal import SweepRefused
+
+    if isinstance(error, BrokenPipeError):  # `optlab list | head`: the reader has what it wanted
         leave_unread(sys.stdout)
         return 0
-    except OSError as error:
-        if os.environ.get("HYDRA_FULL_ERROR") == "1":
-            raise
-        warn(f"optlab {command}: {explain(error)}")
-        return FAILED
-    except KeyboardInterrupt as interrupt:
-        warn("optlab: stopped; the same line again does what is not finished")
-        return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+    is_mistake = isinstance(error, (*USER_ERRORS, SweepRefused))
+    if not (is_mistake or isinstance(error, OSError)) or os.environ.get("HYDRA_FULL_ERROR") == "1":
+        raise error
+    warn(f"optlab {command}: {explain(error)}")
+    return USER_MISTAKE if is_mistake else FAILED
+
+
+def _stopped(command: str, interrupt: KeyboardInterrupt) -> int:
+    advice = "; the same line again does what is not finished" if command == "sweep" else ""
+    warn(f"optlab: stopped{advice}")
+    return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+
+
+def _interrupt_behind(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interrupt that a library took for an error of its own, if there was one."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 @contextmanager

@@ -25,4 +25,4 @@ def result_terminal() -> Console:
 
 def print_line(terminal: Console, line: str) -> None:
     """Print a line as it is, however long, without colours or markup."""
-    terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+    terminal.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)

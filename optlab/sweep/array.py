@@ -1,6 +1,6 @@
 """Trains some runs of a sweep together: one attempt, from their configurations to their results."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from typing import Literal
 
@@ -15,6 +15,7 @@ from optlab.sweep.array_checkpoints import ArrayCheckpoints, Start
 from optlab.sweep.array_training import ArrayTraining
 from optlab.sweep.cause import RUN_ERRORS, cause_of
 from optlab.sweep.files import put_configs, put_result, put_weights
+from optlab.sweep.ledger import Ledger
 from optlab.sweep.means import Means
 from optlab.sweep.origin import Origin
 from optlab.sweep.planned import PlannedRun
@@ -35,7 +36,7 @@ class Array:
         checkpoints: Where those of the sweep's arrays lie.
         means: By what they are trained.
         progress: Is told of it.
-        beat: Called often, to leave a sign of life.
+        ledger: Is given signs of life.
         like: Parts of a run of the same program, whose data are used again.
 
     Attributes:
@@ -49,11 +50,11 @@ class Array:
         checkpoints: ArrayCheckpoints,
         means: Means,
         progress: Progress,
-        beat: Callable[[], None],
+        ledger: Ledger,
         like: Parts | None = None,
     ) -> None:
         self._start, self._checkpoints, self.runs = start, checkpoints, start.runs
-        self.means, self.progress, self._beat, self.like = means, progress, beat, like
+        self.means, self.progress, self._ledger, self.like = means, progress, ledger, like
         self.results: dict[int, RunResult] = {}
         self._origin = Origin(len(self.runs))
         self._run_steps = 0
@@ -111,7 +112,8 @@ class Array:
     def _fit(self, built: Mapping[int, Parts], stop: Stop) -> None:
         start, parts = self._start.only(built), list(built.values())
         torch.set_num_threads(parts[0].trainer.threads)
-        training = ArrayTraining(start, self._checkpoints, parts, self.means, self._origin)
+        keeps = self._checkpoints, self._ledger
+        training = ArrayTraining(start, *keeps, parts, self.means, self._origin)
         with closing(training.records()) as records:
             ended = training.fit(records, stop, self.progress, self._advanced)
             backend, judge = training.backend, training.judge
@@ -129,7 +131,7 @@ class Array:
     def _advanced(self, run_steps: int) -> None:
         self._run_steps += run_steps
         self.progress.advanced(run_steps)
-        self._beat()
+        self._ledger.beat()
 
     def _execution(self, backend: Backend) -> str:
         reason = self.means.reason

@@ -12,6 +12,7 @@ from optlab.loggers.sweep_records import LoggedRun, SweepRecords
 from optlab.saying import say, warn
 from optlab.stopping import Stop
 from optlab.sweep.array_checkpoints import ArrayCheckpoints, Start
+from optlab.sweep.ledger import Ledger
 from optlab.sweep.means import Means, backend_of
 from optlab.sweep.origin import Origin
 from optlab.sweep.planned import PlannedRun
@@ -33,6 +34,7 @@ class ArrayTraining:
     Args:
         start: The runs, and where they begin.
         checkpoints: Those of the sweep's arrays.
+        ledger: Is told when the runs have come further.
         parts: What they are made of.
         means: By what they are trained.
         origin: When they began; a checkpoint may know better.
@@ -49,12 +51,13 @@ class ArrayTraining:
         self,
         start: Start,
         checkpoints: ArrayCheckpoints,
+        ledger: Ledger,
         parts: Sequence[Parts],
         means: Means,
         origin: Origin,
     ) -> None:
         self._runs, self._parts, self._means = start.runs, parts, means
-        self._checkpoints = checkpoints
+        self._checkpoints, self._ledger = checkpoints, ledger
         self._origin, self.judge = origin, Judge(parts)
         self.backend = backend_of(means, parts)
         keeps = "best" if means.checkpoint == "best" else "last"
@@ -87,6 +90,7 @@ class ArrayTraining:
 
         def beside() -> Content:
             self._checkpoints.note(self._runs)
+            self._ledger.came_further(run.number for run in self._runs)
             return self._beside(records)
 
         every_s = self._runs[0].config["checkpoint_s"]

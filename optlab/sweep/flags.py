@@ -7,6 +7,9 @@ from hydra._internal.utils import get_args_parser
 from optlab.config import ConfigError, unknown_name
 from optlab.sweep.command import FLAGS
 
+#: Flags of the commands themselves, which are taken before Hydra sees the others.
+OWN = ("--status", "--quiet", "--json", "--check-determinism")
+
 
 def refuse_unknown_flags(flags: Sequence[str]) -> None:
     """Refuse flags that nobody knows, and values of flags that are missing or not allowed.
@@ -31,4 +34,4 @@ def refuse_unknown_flags(flags: Sequence[str]) -> None:
             raise ConfigError(f"{name} is for a sweep: optlab sweep {name} ...")
         if name.startswith("-"):
             long = [option for option in known if option.startswith("--")]
-            raise unknown_name("flag", name, [*long, *FLAGS, "--status"])
+            raise unknown_name("flag", name, [*long, *FLAGS, *OWN])

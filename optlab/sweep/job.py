@@ -4,6 +4,7 @@ import functools
 import inspect
 import os
 import shlex
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +107,8 @@ class Job:
             if finished is None:
                 return self._train()
         say(f"{self.folder}: already {finished.status}, skipped")
+        if self.alone and self.config["logger"].get("console"):
+            tell(f"results, curves and configuration: {self.folder}")
         return finished
 
     def _train(self) -> RunResult:
@@ -143,6 +146,8 @@ class Job:
             warn(f"it goes on with: optlab train --resume {shlex.quote(str(self.folder))}")
         if not (self.folder / CONFIG_FILE).exists():
             run_folder.write_config(self.folder, self.config)
+        if "torch" not in sys.modules:  # stopped in the midst of its import, which has no second
+            return
         nothing: dict[str, Any] = {"train": {}, "val": {}, "test": {}, "training_s": 0.0}
         write_result(self.folder, self.result(status=status, cause=cause, **nothing))
 

@@ -102,6 +102,7 @@ class LoneRun:
         if not self._since:
             return None
         since, self._since = self._since, {}
+        say(f"[optlab] {self.job.folder} goes on after update {since['updates']}")
         self._judge.load(since["judge"], [0])
         self._start_s -= since["elapsed_s"]
         self.job.started = datetime.fromisoformat(since["started"])
@@ -126,7 +127,6 @@ class LoneRun:
             return {}
         for reason in reasons:
             warn(f"[optlab] {reason}; the one before it is used")
-        say(f"[optlab] {self.job.folder} goes on after update {found['updates']}")
         return found
 
     def _refusal(self, content: Content) -> str:

@@ -100,7 +100,7 @@ class Worker:
     def _train_from(self, start: Start, means: Means) -> None:
         """Train runs together, or those that cannot be in smaller arrays."""
         runs = start.runs
-        array = Array(start, self._checkpoints, means, self.progress, self.ledger.beat, self._like)
+        array = Array(start, self._checkpoints, means, self.progress, self.ledger, self._like)
         failure = self._failure(array)
         self._like = array.like
         if failure is not None and isinstance(failure.error, NotNative | NotStackable):
@@ -114,6 +114,7 @@ class Worker:
             self._halve(runs, means, failure)
         else:
             if failure is not None:
+                array.take_back()  # of its updates the result knows nothing
                 array.end("failed", failure.of_alone(runs[0].name))
             self._record(array)
 

@@ -118,9 +118,9 @@ time.sleep(600)
 """
 
 
-def vanish(folder):
+def vanish(folder, script=CLAIM_AND_WAIT):
     """Let a process claim the first two runs, and kill it."""
-    worker = process(CLAIM_AND_WAIT, folder)
+    worker = process(script, folder)
     claimed = worker.stdout.readline()
     worker.kill()
     worker.stdout.close()
@@ -153,6 +153,16 @@ def test_a_run_that_keeps_losing_its_process_is_killed(ledger, tmp_path):
     assert states(ledger) == ["killed", "killed", "queued", "queued"]
     assert f"vanished {MAX_ATTEMPTS} times, the last on" in ledger.entries()[0].cause
     assert ledger.retry([0]) == [0]
+
+
+def test_runs_that_come_further_each_time_may_lose_any_number_of_processes(ledger, tmp_path):
+    claimed = "found = ledger.claim(range(2)); ledger.came_further(found); print(found, flush=True)"
+    further = CLAIM_AND_WAIT.replace("print(ledger.claim(range(2)), flush=True)", claimed)
+    for _ in range(MAX_ATTEMPTS + 1):
+        worker, _ = vanish(tmp_path / "sweep", further)
+        worker.wait()
+        assert ledger.release() == [0, 1]
+        assert ledger.entries()[0].attempts == 1
 
 
 def move_elsewhere(ledger, heard):

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.config_store import ConfigStore
 
 from optlab import registry
 from tests.sweep.conftest import folder  # noqa: F401 - a fixture
@@ -26,6 +27,7 @@ def plugin(folder, monkeypatch):  # noqa: F811
     sys.modules.pop(PLUGIN, None)
     for group in (registry.models, registry.optimizers):
         group._entries.pop("faulty", None)
+        ConfigStore.instance().repo.get(group.group, {}).pop("faulty.yaml", None)
 
 
 @pytest.fixture
