@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from optlab.config import ConfigError
 from optlab.loggers.table import read_metrics
 from optlab.sweep.ledger_reader import LedgerReader
 from optlab.sweep.run_folder import LEDGER_FILE
@@ -163,8 +164,11 @@ def running(folder):
     """Return the processes that train."""
     if not (folder / LEDGER_FILE).exists():
         return []
-    with LedgerReader(folder) as ledger:
-        return [entry.process.pid for entry in ledger.entries("state = 'running'")]
+    try:
+        with LedgerReader(folder) as ledger:
+            return [entry.process.pid for entry in ledger.entries("state = 'running'")]
+    except ConfigError:  # it is being made, and is empty so far
+        return []
 
 
 def wait_until(condition):
