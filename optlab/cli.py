@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _guarded(command: str, arguments: list[str]) -> int:
     """Run a command; a user's mistake becomes one sentence and exit code 2."""
+    from optlab.sweep.refusal import SweepRefused  # past Hydra, it is no Exception
+
     try:
         if command not in COMMANDS:
             raise unknown_name("command", command, COMMANDS)
@@ -46,13 +48,13 @@ def _guarded(command: str, arguments: list[str]) -> int:
             return code
     except KeyboardInterrupt as interrupt:
         return _stopped(command, interrupt)
-    except Exception as error:
+    except (Exception, SweepRefused) as error:
         if (behind := _interrupt_behind(error)) is not None:
             return _stopped(command, behind)
         return _explained(command, error)
 
 
-def _explained(command: str, error: Exception) -> int:
+def _explained(command: str, error: BaseException) -> int:
     """Say what was wrong; what is nobody's mistake is raised."""
     from optlab.sweep.explain import USER_ERRORS, explain
     from optlab.sweep.refusal import SweepRefused
