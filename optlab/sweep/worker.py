@@ -179,10 +179,11 @@ def _read_orders(line: str) -> tuple[str, list[Task]]:
 
 def main() -> int:
     """Take part in the sweep of a folder, as ordered."""
-    _end_on_signals()
-    label, tasks = _read_orders(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    label = "worker"
     try:
+        _end_on_signals()
+        label, tasks = _read_orders(sys.stdin.readline())
+        threading.Thread(target=_end_with_parent, daemon=True).start()
         with Ledger(sys.argv[1], label) as ledger:
             runs = ledger.planned(number for task in tasks for number in task.numbers)
             quiet = Progress(Terminal(quiet=True))
