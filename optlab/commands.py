@@ -115,7 +115,7 @@ def report(arguments: list[str]) -> int:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     folder = folder_in([word for word in arguments if word != "--json"], "report")
     with answered(arguments, lambda: ranked_summary(folder)):
-        made = write_report(folder, width)
+        made = write_report(folder, width=width)
         if "--json" not in arguments:
             tell(made.text.removesuffix("\n"))
     return FAILED if made.damaged else 0

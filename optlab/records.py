@@ -57,6 +57,36 @@ class Survey:
     shown: list[Path]
 
 
+@dataclass(frozen=True)
+class Missing:
+    """A run of a sweep that has no result.
+
+    Attributes:
+        config: Its resolved configuration.
+        state: Why: ``"queued"``, ``"running"``, ``"failed"`` or ``"killed"``.
+        folder: Where its result will be.
+    """
+
+    config: Mapping[str, Any]
+    state: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """A sweep as its ledger tells it.
+
+    Attributes:
+        folder: The sweep's folder.
+        lines: What was typed after ``optlab sweep``, in words, for each of its grids.
+        missing: Its runs without a result.
+    """
+
+    folder: Path
+    lines: tuple[tuple[str, ...], ...]
+    missing: tuple[Missing, ...]
+
+
 def survey(folder: str | Path) -> Survey:
     """Look at every run at or below ``folder``.
 

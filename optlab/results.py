@@ -60,6 +60,10 @@ class RunResult:
         total_s: Seconds from start to end.
         training_s: Seconds in updates, without loading, evaluating and logging. Of both times, runs
             that trained together have equal shares.
+        shared_by: Runs that trained together with it, itself included; 1 where its times are its
+            own, None where nobody noted it.
+        row_gradients: Gradients of rows that were computed: rows of every batch, as often as the
+            gradient of a batch was; None where nobody noted it.
         config_hash: Identity of the run, from `config_hash`.
         seed: The run's seed; None when the configuration held no valid one.
         device: Name of the device in words.
@@ -87,6 +91,8 @@ class RunResult:
     test: dict[str, float]
     total_s: float
     training_s: float
+    shared_by: int | None = None
+    row_gradients: int | None = None
     config_hash: str
     seed: int | None
     device: str

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from optlab.config import ConfigError
 from optlab.report.cells import (
@@ -31,6 +32,7 @@ from optlab.report.cells import (
     occurring,
 )
 from optlab.report.curves import Band, Curves
+from optlab.report.page import Table
 from optlab.results import write_atomic
 
 METRIC = "metric"  # a column of its own, and in headings, where groups are ranked differently
@@ -110,6 +112,22 @@ def read_curves(path: str | Path, ranking: Ranking) -> Curves:
                 raise ValueError(f"{label!r} is no best cell of the ranking beside it")
             points[group, optimizer].append([float(value) for value in point])
         return {place: Band(*np.array(curve).T) for place, curve in points.items()}
+
+
+def write_tables(folder: str | Path, tables: Iterable[Table]) -> None:
+    """Write the tables of a report's sections, each as CSV and as parquet."""
+    for table in tables:
+        header = [column.key for column in table.columns]
+        rows = [["" if _is_empty(value) else value for value in row] for row in table.rows]
+        _write(Path(folder) / f"{table.name}.csv", [header, *rows])
+        columns = {key: [row[i] for row in table.rows] for i, key in enumerate(header)}
+        content = io.BytesIO()
+        pl.DataFrame(columns, strict=False).write_parquet(content)
+        write_atomic(Path(folder) / f"{table.name}.parquet", content.getvalue())
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _columns(metric: str) -> list[str]:

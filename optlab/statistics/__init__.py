@@ -1,0 +1,1 @@
+"""Statistics of repeated, paired and ranked measurements; no torch."""
