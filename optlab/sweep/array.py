@@ -120,9 +120,9 @@ class Array:
             execution = self._execution(backend)
             results: dict[int, RunResult] = {}
             for place, (run, part, end) in enumerate(zip(start.runs, parts, ended, strict=True)):
-                self._leave_weights(run, backend.members[place], end)
-                verdicts = judge.verdicts(place, end.outcome)
-                result = self._origin.result(run, part, end, execution, verdicts)
+                member, verdicts = backend.members[place], judge.verdicts(place, end.outcome)
+                self._leave_weights(run, member, end)
+                result = self._origin.result(run, part, member, end, execution, verdicts)
                 records.log(place, result.updates, result.epochs, last_values(result))
                 records.finish(place, result)
                 results[run.number] = result

@@ -161,6 +161,7 @@ class Job:
             **self.progress,
             "name": self.folder.name,
             "total_s": time.perf_counter() - self._start_s,
+            "shared_by": 1,
             "config_hash": self.identity,
             "seed": seed if isinstance(seed, int) else None,
             "started": self.started.isoformat(timespec="seconds"),

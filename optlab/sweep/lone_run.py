@@ -88,6 +88,7 @@ class LoneRun:
             cause=outcome.cause,
             best_epoch=outcome.best_epoch,
             training_s=outcome.train_s,
+            row_gradients=self.parts.row_gradients(self._backend.members[0], outcome.updates),
             total_s=time.perf_counter() - self._start_s,
             verdicts=self._judge.verdicts(0, outcome),
             execution=self._backend.execution,

@@ -9,6 +9,7 @@ from optlab.environment import recorded
 from optlab.results import RunResult, Verdict
 from optlab.sweep.planned import PlannedRun
 from optlab.train.parts import Parts
+from optlab.train.stack.backend import Member
 from optlab.train.stack.ended import Ended
 
 
@@ -39,11 +40,12 @@ class Origin:
         self,
         run: PlannedRun,
         part: Parts,
+        member: Member,
         end: Ended,
         execution: str,
         verdicts: Sequence[Verdict] = (),
     ) -> RunResult:
-        """Return the result of a run that was trained."""
+        """Return the result of a run that was trained, by a backend of which it is a member."""
         outcome = end.outcome
         return RunResult(
             **self._origin(run),
@@ -56,6 +58,7 @@ class Origin:
             val=dict(end.scores["val"]),
             test=dict(end.scores["test"]),
             training_s=outcome.train_s,
+            row_gradients=part.row_gradients(member, outcome.updates),
             execution=execution,
             notes=dict(part.data.notes),
             verdicts=list(verdicts),
@@ -86,6 +89,7 @@ class Origin:
             "name": run.name,
             "config_hash": run.identity,
             "seed": seed if isinstance(seed, int) else None,
+            "shared_by": self._num_runs,
             "started": self.started.isoformat(timespec="seconds"),
             "total_s": (time.perf_counter() - self.start_s) / self._num_runs,
         }

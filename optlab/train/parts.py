@@ -18,6 +18,7 @@ from optlab.train.objective import Objective
 from optlab.train.plain import PlainRun
 from optlab.train.run import Run
 from optlab.train.samplers import Sampler
+from optlab.train.stack.backend import Member
 from optlab.train.training import Training
 
 
@@ -69,6 +70,11 @@ class Parts:
     def num_updates(self) -> int:
         """Updates of the whole training, unless it stops early."""
         return num_updates(self)
+
+    def row_gradients(self, member: Member, updates: int) -> int:
+        """Return how many gradients of rows the updates took of the run that a member is."""
+        repeated = member.repeated_rows if isinstance(member, PlainRun) else 0
+        return self.sampler.rows_of(updates) + repeated
 
     def run(self) -> Run:
         """Return the run that trains the module alone.

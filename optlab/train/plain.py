@@ -34,6 +34,9 @@ class PlainRun:
         optimizer: An optimizer of the module's parameters.
         regularizer: Penalties, decay and clipping.
         call: How to call ``optimizer.step``; by default with a closure where it must have one.
+
+    Attributes:
+        repeated_rows: Rows whose gradients a closure has computed beside once for each update.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class PlainRun:
         self._copies = not (self._changes_gradients or isinstance(optimizer, RuleOptimizer))
         self._gradients: dict[str, Tensor] = {}
         self._has_moved = False
+        self.repeated_rows = 0
         _switch(optimizer, "train")
         if regularizer.decay and isinstance(optimizer, RuleOptimizer):
             _begin(optimizer)
@@ -120,6 +124,7 @@ class PlainRun:
         def closure() -> Tensor:
             if known and known.pop().stands():
                 return cost
+            self.repeated_rows += len(x)
             return self._regularize(self._differentiate(x, y)[1])
 
         return closure
@@ -192,6 +197,7 @@ class PlainRun:
             "module": state_of(self.module),
             "optimizer": self.optimizer.state_dict(),
             "has_moved": self._has_moved,
+            "repeated_rows": self.repeated_rows,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -203,6 +209,7 @@ class PlainRun:
         load_into(self.module, state["module"])
         load_optimizer(self.optimizer, state["optimizer"])
         self._has_moved = state["has_moved"]
+        self.repeated_rows = state["repeated_rows"]
 
 
 def _requires_an_argument(step: Callable[..., Any]) -> bool:

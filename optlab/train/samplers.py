@@ -39,6 +39,11 @@ class Sampler:
         """Updates of one epoch, the short last batch included."""
         return math.ceil(self.num_rows / self.batch_size)
 
+    def rows_of(self, updates: int) -> int:
+        """Return how many rows the first updates see, rows seen again included."""
+        epochs, rest = divmod(updates, self.updates_per_epoch)
+        return epochs * self.num_rows + rest * min(self.batch_size, self.num_rows)
+
     def epoch(self, number: int) -> Iterator[Tensor | None]:
         """Yield the row numbers of each batch; None stands for all rows, in order."""
         rows = self.rows(number)

@@ -11,7 +11,7 @@ from optlab.sweep.settings import SweepSettings
 from tests.sweep.composing import configuration
 
 #: Of a result, what depends on the clock and on whoever works on the code.
-TIMES = {"total_s", "training_s", "started", "commit", "dirty"}
+TIMES = {"total_s", "training_s", "shared_by", "started", "commit", "dirty"}
 
 
 def sweep_of(folder, *cells, common=()):

@@ -140,6 +140,21 @@ def test_how_updates_were_executed_is_recorded(train, optimizer, how):
     assert read_result(train("run", *optimizer)).execution == how
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "evaluations"),
+    [
+        (["optimizer=adam"], 1),
+        (["optimizer=foreign", "optimizer.target=torch.optim.SGD", "optimizer.lr=0.1"], 1),
+        (["optimizer=foreign", "optimizer.target=torch.optim.LBFGS", "optimizer.max_iter=1"], 1),
+        (["optimizer=foreign", "optimizer.target=torch.optim.LBFGS", "optimizer.max_iter=4"], 4),
+    ],
+)
+def test_gradients_are_counted_as_often_as_rows_were_evaluated(train, optimizer, evaluations):
+    result = read_result(train("run", *optimizer, "trainer.epochs=3", "trainer.batch_size=full"))
+    assert result.row_gradients == 3 * evaluations * 4  # rows of task=xor
+    assert result.shared_by == 1
+
+
 def test_a_missing_compiler_is_said_once_and_recorded(train, monkeypatch, capsys):
     from optlab.compiler import NoCompiler
     from optlab.optim.fast import group

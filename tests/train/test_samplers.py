@@ -44,6 +44,14 @@ def test_the_short_last_batch_is_kept():
     assert [len(b) for b in rows_of(Sampler(10, 4, "shuffle", 0, CPU))] == [4, 4, 2]
 
 
+@given(rows=st.integers(1, 30), size=st.integers(1, 40), updates=st.integers(0, 90))
+def test_the_rows_of_some_updates_are_those_of_their_batches(rows, size, updates):
+    sampler = Sampler(rows, size, "shuffle", 0, CPU)
+    sizes = [rows if b is None else len(b) for b in rows_of(sampler)]
+    repeats = updates // len(sizes) + 1
+    assert sampler.rows_of(updates) == sum((sizes * repeats)[:updates])
+
+
 def test_replacement_draws_rows_at_random_and_may_repeat_them():
     batches = rows_of(Sampler(50, 1, "replacement", 0, CPU))
     drawn = flat(batches)
