@@ -17,8 +17,11 @@ how much?
   optlab sweep KEY=A,B ...         a grid of runs, trained together, then their ranking;
                                    --plan shows what would be trained, --resume DIR trains what
                                    is missing, --extend adds another grid, --status DIR counts
-  optlab report DIR                ranking, table and figure of the runs below DIR
+  optlab report DIR [DIR ...]      what the runs say: ranking, page, tables and figures; --to DIR,
+                                   --text writes no file, --open shows the page
   optlab board DIR                 TensorBoard on DIR
+  optlab landscape RUN             the loss around a trained network, along random directions and
+                                   along the path of its training
   optlab list [GROUP]              what can be chosen: optimizers, tasks, activations ...
   optlab show GROUP NAME           one choice in full: equations, options, source, differences
   optlab check MODULE [NAME]       an optimizer of your own (or NAME: adam) against the contract

@@ -12,37 +12,49 @@ from optlab.report.tables import RANKING_FILE, read_ranking
 RESULTS = ("done", "diverged")
 
 
-def summary(folder: str | Path) -> dict[str, Any]:
-    """Return how the runs at or below a folder ended.
+def summary(*folders: str | Path) -> dict[str, Any]:
+    """Return how the runs at or below some folders ended.
 
     Returns:
-        ``folder``; ``runs`` (their number by status); ``failed`` (each run that failed or was
+        ``folder``, or ``folders`` where there are several; ``runs`` (their number by status); ``failed`` (each run that failed or was
         interrupted, with status and cause); ``damaged`` (folders whose record cannot be read, with
         the reason); ``unfinished`` (folders of runs that began and have no result).
 
     Raises:
-        ConfigError: When the folder does not exist.
+        ConfigError: When a folder does not exist.
     """
-    root = Path(folder)
-    found = survey(root)
-    results = [(record.folder, record.result) for record in found.records]
+    found = {Path(folder): survey(folder) for folder in folders}
+    results = [(root, record) for root, each in found.items() for record in each.records]
+    names = [str(root) for root in found]
     return {
-        "folder": str(root),
-        "runs": dict(sorted(Counter(result.status for _, result in results).items())),
+        **({"folder": names[0]} if len(names) == 1 else {"folders": names}),
+        "runs": dict(sorted(Counter(record.result.status for _, record in results).items())),
         "failed": [
-            {"run": str(place.relative_to(root)), "status": result.status, "cause": result.cause}
-            for place, result in results
-            if result.status not in RESULTS
+            {
+                "run": str(record.folder.relative_to(root)),
+                "status": record.result.status,
+                "cause": record.result.cause,
+            }
+            for root, record in results
+            if record.result.status not in RESULTS
         ],
-        "damaged": {str(place): str(error) for place, error in found.damaged.items()},
-        "unfinished": [str(place) for place in found.unfinished],
+        "damaged": {
+            str(place): str(error)
+            for each in found.values()
+            for place, error in each.damaged.items()
+        },
+        "unfinished": [str(place) for each in found.values() for place in each.unfinished],
     }
 
 
-def ranked_summary(folder: str | Path) -> dict[str, Any]:
+def ranked_summary(folder: str | Path, *sources: str | Path) -> dict[str, Any]:
     """Return `summary` and ``ranking``, the cells of the report that was written there.
 
     They are as in `optlab.report.cells.Cell`, the best first in each ``group``.
+
+    Args:
+        folder: Where the report is.
+        sources: The folders of its runs, if they are others.
 
     Raises:
         ConfigError: When the folder or its ranking cannot be read.
@@ -50,4 +62,4 @@ def ranked_summary(folder: str | Path) -> dict[str, Any]:
     table = Path(folder) / RANKING_FILE
     groups = read_ranking(table).groups if table.exists() else {}
     cells = [{"group": group, **asdict(cell)} for group, cells in groups.items() for cell in cells]
-    return {**summary(folder), "ranking": cells}
+    return {**summary(*sources or (folder,)), "ranking": cells}

@@ -147,6 +147,12 @@ class LedgerReader:
         with contents(self.path):
             return {number: result_from_text(text) for number, text in rows}
 
+    def lines(self) -> list[list[str]]:
+        """Return the command lines that runs were entered by, the first one first."""
+        with contents(self.path):
+            rows = self._connection.execute("SELECT words FROM lines ORDER BY line").fetchall()
+            return [check_value(json.loads(words), list[str], "words") for (words,) in rows]
+
     def unfinished_lines(self) -> list[list[str]]:
         """Return the command lines whose runs are not all finished, the first one first."""
         query = f"SELECT line FROM runs WHERE state NOT IN {FINAL}"

@@ -32,7 +32,7 @@ def planned(monkeypatch, *line, command=("sweep",)):
     found = []
     executor = SimpleNamespace(execute=lambda *plan: found.append(plan) or plan[0])
     monkeypatch.setitem(sys.modules, "optlab.sweep.execute", executor)
-    monkeypatch.setattr("optlab.commands.report", lambda arguments: 0)
+    monkeypatch.setattr("optlab.commands._rank", lambda folder: None)
     code = main([*command, *line])
     return code, found[0] if found else None
 

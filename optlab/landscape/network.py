@@ -1,0 +1,128 @@
+"""``optlab landscape RUN``: the loss of a trained network around its weights, as a page."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from optlab.config import ConfigError
+from optlab.landscape.maps import path_section, random_section
+from optlab.landscape.retraced import Retraced, parameters, retraced
+from optlab.report.html import write_page
+from optlab.report.page import Section
+from optlab.report.pictures import write_pictures
+from optlab.report.tables import write_tables
+from optlab.results import CONFIG_FILE
+from optlab.saying import say, warn
+from optlab.sweep.consent import refuse_unnamed_code
+from optlab.sweep.hydra_app import launch
+from optlab.sweep.planned import chosen_sections, of_the_run
+
+WEIGHTS_FILE, FOLDER, PAGE_FILE = "weights.pt", "landscape", "landscape.html"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was typed after ``optlab landscape``.
+
+    Attributes:
+        run: The run's folder.
+        words: Overrides, which make another run of it, or consent to its code.
+        points: Points of a map along each direction.
+        span: How far a random slice goes to each side, in lengths of the weights.
+        seed: Of the random directions.
+    """
+
+    run: Path
+    words: tuple[str, ...]
+    points: int
+    span: float
+    seed: int
+
+
+def asked(arguments: Sequence[str]) -> Asked:
+    """Read what was typed.
+
+    Raises:
+        ConfigError: For an unknown flag, a value that is not allowed, or a folder without a run.
+    """
+    parser = _Parser(prog="optlab landscape", add_help=False, allow_abbrev=False)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("words", nargs="*")
+    parser.add_argument("--points", type=int, default=31)
+    parser.add_argument("--span", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    typed = parser.parse_intermixed_args(list(arguments))
+    if not 3 <= typed.points <= 401:
+        raise ConfigError(f"--points must be from 3 to 401, got {typed.points}")
+    if not 0 < typed.span < float("inf"):
+        raise ConfigError(f"--span must be above 0 and finite, got {typed.span:g}")
+    if not (typed.run / CONFIG_FILE).is_file():
+        raise ConfigError(
+            f"there is no run in {str(typed.run)!r}: give a run's folder, which holds {CONFIG_FILE}"
+        )
+    return Asked(typed.run, tuple(typed.words), typed.points, typed.span, typed.seed)
+
+
+def landscape(question: Asked) -> Path:
+    """Train the run again, look at the loss around its weights, and write what is seen.
+
+    Writes ``landscape.html`` into the run's folder, and pictures and tables into ``landscape/``.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: For the run's configuration, or when it diverges.
+    """
+    found: list[Retraced] = []
+
+    def train(config: DictConfig) -> float:
+        resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
+        own, words = of_the_run(resolved), HydraConfig.get().overrides.task
+        refuse_unnamed_code(own, words)
+        say("[optlab] trains the run again, and keeps its weights on the way")
+        found.append(retraced(own, chosen_sections(words)))
+        return float("nan")
+
+    launch([str(question.run / CONFIG_FILE), *question.words, "hydra.run.dir=."], train)
+    (run,) = found
+    _compare(question, run)
+    say(f"[optlab] evaluates {2 * question.points**2:,} points around the weights")
+    sections = [random_section(run, question.points, question.span, question.seed)]
+    if (path := path_section(run, question.points)) is not None:
+        sections.append(path)
+    return _written(question.run, sections)
+
+
+def _compare(question: Asked, run: Retraced) -> None:
+    """Say if the run does not end where it ended before."""
+    path = question.run / WEIGHTS_FILE
+    if not path.is_file() or question.words:
+        return
+    before = torch.load(path, weights_only=True)
+    now = parameters(run.parts.module)
+    away = max(float((now[n] - before[n]).abs().max()) for n in now if n in before)
+    if away:
+        warn(
+            f"[optlab] trained again, the run ends elsewhere than in {path} (up to {away:.2g} "
+            "away): other code, another machine or another engine; shown is where it ends now"
+        )
+
+
+def _written(folder: Path, sections: Sequence[Section]) -> Path:
+    write_page(folder / PAGE_FILE, sections, ())
+    write_tables(folder / FOLDER, [table for section in sections for table in section.tables])
+    write_pictures(folder / FOLDER, [f for section in sections for f in section.figures])
+    return folder / PAGE_FILE
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        usage = "optlab landscape RUN [KEY=VALUE ...] [--points N] [--span S] [--seed N]"
+        raise ConfigError(f"{message}; {usage}")
