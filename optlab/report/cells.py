@@ -5,6 +5,7 @@ table that holds them.
 """
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from optlab.report.phrases import OPTIMIZER, optimizer_name, phrases
 
 ACCURACY, LOSS = "accuracy", "loss"
 TASK = "task.name"
+START = "model.start"
 LEARNING_RATE, BATCH_SIZE = "optimizer.lr", "trainer.batch_size"
 
 #: Ends of a run that are counted apart; the other runs are done.
@@ -23,15 +25,22 @@ ENDS = ("diverged", "failed", "interrupted")
 
 @dataclass(frozen=True)
 class Estimate:
-    """Mean over runs with its t-based 95 % interval; nan where there are too few runs.
+    """Mean over runs with its 95 % interval; nan where there are too few runs.
 
-    The interval of an accuracy ends at 0 and 1.
+    The interval is based on Student's t; that of an accuracy is not symmetric and ends at 0 and 1.
+
+    Attributes:
+        mean, std: Mean and sample standard deviation.
+        low, high: Ends of the interval of the mean.
+        iqm: Interquartile mean, which is finite as long as no more than a quarter of the runs is
+            lost to an infinite loss.
     """
 
     mean: float
     std: float
     low: float
     high: float
+    iqm: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,11 @@ class Cell:
     def done(self) -> int:
         """Number of its runs that came to their end."""
         return self.runs - sum(self.ends.values())
+
+    @property
+    def scored(self) -> int:
+        """Number of its runs that its estimates are of: all but the interrupted ones."""
+        return self.runs - self.ends["interrupted"]
 
     @property
     def optimizer(self) -> str:
@@ -126,7 +140,8 @@ def occurring(cells: Iterable[Cell]) -> list[str]:
 
 def sets_apart(name: str, metric: str) -> bool:
     """Say whether the metric means different things at different values of a key."""
-    return name.split(".")[0] in (("task", "loss") if metric == LOSS else ("task",))
+    apart = ("task", "loss") if metric == LOSS else ("task",)
+    return name.split(".")[0] in apart or name == START  # of a point on a test function
 
 
 def group_of(key: Mapping[str, Any], metric: str) -> str:

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
 
 from optlab.config import ConfigError
 from optlab.identity import OUTCOME_FREE, config_hash
@@ -41,8 +40,8 @@ from optlab.report.cells import (
     labels,
 )
 from optlab.report.phrases import AMSGRAD, OPTIMIZER, TARGET
+from optlab.statistics.intervals import iqm, mean_interval, share_interval
 
-CONFIDENCE = 0.95
 UNTOLD = {"seed", "plugins"}  # make no cell: one is averaged over, the other only adds names
 
 
@@ -93,15 +92,14 @@ def score(record: RunRecord, split: str, metric: str) -> float:
     return value if record.result.status == "done" and math.isfinite(value) else worst
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """Return mean, sample standard deviation and t-based 95 % interval of independent values."""
-    n = len(values)
-    mean = float(np.mean(values)) if n else math.nan
-    if n < 2 or not math.isfinite(mean):
-        return Estimate(mean, math.nan, math.nan, math.nan)
-    std = float(np.std(values, ddof=1))
-    half = float(stdtrit(n - 1, 0.5 + CONFIDENCE / 2)) * std / math.sqrt(n)
-    return Estimate(mean, std, mean - half, mean + half)
+def estimate(values: Sequence[float], metric: str = LOSS) -> Estimate:
+    """Return what independent values of a metric are on average: see `Estimate`."""
+    own = np.array(values, dtype=np.float64)
+    if not len(own):
+        return Estimate(*[math.nan] * 4)
+    mean = share_interval(own) if metric == ACCURACY else mean_interval(own)
+    std = math.nan if math.isnan(mean.low) else float(np.std(own, ddof=1))
+    return Estimate(mean.estimate, std, mean.low, mean.high, float(iqm(own)))
 
 
 def _keys(records: Sequence[RunRecord]) -> list[str]:
@@ -171,12 +169,10 @@ def _verdicts(runs: Sequence[RunRecord]) -> dict[str, float]:
 
 
 def _over_seeds(records: Sequence[RunRecord], split: str, metric: str) -> Estimate:
-    whole = estimate([score(record, split, metric) for record in records])
+    whole = estimate([score(record, split, metric) for record in records], metric)
     if not any(record.result.status == "done" for record in records):
         # Only substitutes: their spread of zero is no measurement.
-        return Estimate(whole.mean, math.nan, math.nan, math.nan)
-    if metric == ACCURACY and not math.isnan(whole.low):
-        return replace(whole, low=max(whole.low, 0.0), high=min(whole.high, 1.0))
+        return Estimate(whole.mean, math.nan, math.nan, math.nan, whole.iqm)
     return whole
 
 

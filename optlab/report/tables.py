@@ -38,7 +38,7 @@ from optlab.results import write_atomic
 METRIC = "metric"  # a column of its own, and in headings, where groups are ranked differently
 RANKING_FILE, CURVES_FILE = "report.csv", "curves.csv"
 VERDICT = "verdict_"  # of the columns with shares of a cell's runs, the last ones
-PARTS = ("mean", "std", "low", "high")  # of an estimate
+PARTS = ("mean", "std", "low", "high", "iqm")  # of an estimate; older tables lack the last
 CURVE_COLUMNS = ["group", "optimizer", "cell", "epoch", "mean", "low", "high"]
 
 
@@ -67,14 +67,18 @@ def read_ranking(path: str | Path) -> Ranking:
             dict(zip(verdicts, map(float, line[len(header) :]), strict=True)) for line in lines
         ]
         common = next((m for m in (ACCURACY, LOSS, METRIC) if f"val_{m}_mean" in header), LOSS)
-        names = header[1 : -len(_columns(common))]
-        if header != ["rank", *names, *_columns(common)] or not rows:
+        parts = PARTS if f"val_{common}_iqm" in header else PARTS[:-1]
+        columns = _columns(common, parts)
+        names = header[1 : -len(columns)]
+        if header != ["rank", *names, *columns] or not rows:
             raise ValueError("it has not the columns of a ranking, or no row")
         keys = [dict(zip(names, map(_decoded, row[1:]), strict=False)) for row in rows]
         own = [row[1 + len(names)] if common == METRIC else common for row in rows]
         numbers = [[row[0], *row[header.index("runs", 1 + len(names)) :]] for row in rows]
         cells = [
-            replace(_cell(key, metric, label, row), verdicts={n: s for n, s in of.items() if s})
+            replace(
+                _cell(key, metric, label, row, parts), verdicts={n: s for n, s in of.items() if s}
+            )
             for key, metric, label, row, of in zip(
                 keys, own, labels(keys, own), numbers, shares, strict=True
             )
@@ -87,7 +91,7 @@ def write_curves(path: str | Path, ranking: Ranking, curves: Curves) -> None:
     rows: list[Sequence[object]] = [CURVE_COLUMNS]
     for (group, optimizer), curve in curves.items():
         label = best_by_optimizer(ranking.groups[group])[optimizer].label
-        points = np.stack([curve.epoch, curve.mean, curve.low, curve.high], axis=1)
+        points = np.stack([curve.x, curve.mean, curve.low, curve.high], axis=1)
         rows += [[group, optimizer, label, *map(_text, point)] for point in points.tolist()]
     _write(path, rows)
 
@@ -130,8 +134,8 @@ def _is_empty(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _columns(metric: str) -> list[str]:
-    estimates = [f"{split}_{metric}_{part}" for split in ("val", "test") for part in PARTS]
+def _columns(metric: str, parts: Sequence[str] = PARTS) -> list[str]:
+    estimates = [f"{split}_{metric}_{part}" for split in ("val", "test") for part in parts]
     own = [METRIC] if metric == METRIC else []
     return [*own, "runs", *ENDS, *estimates, "best_val_loss", "final_val_loss"]
 
@@ -144,13 +148,16 @@ def _row(cell: Cell, common: str) -> list[object]:
     return [cell.rank, *map(_encoded, cell.key.values()), *own, *counts, *map(_text, numbers)]
 
 
-def _cell(key: dict[str, Any], metric: str, label: str, row: Sequence[str]) -> Cell:
+def _cell(
+    key: dict[str, Any], metric: str, label: str, row: Sequence[str], parts: Sequence[str]
+) -> Cell:
     if metric not in (ACCURACY, LOSS):
         raise ValueError(f"{metric!r} is no metric")
     rank, runs, *ends = (int(text) for text in row[: 2 + len(ENDS)])
     numbers = [float(text or "nan") for text in row[2 + len(ENDS) :]]
-    val, test = Estimate(*numbers[:4]), Estimate(*numbers[4:8])
-    best_loss, final_loss = numbers[8:]
+    of_val, of_test = numbers[: len(parts)], numbers[len(parts) : 2 * len(parts)]
+    val, test = Estimate(*of_val), Estimate(*of_test)
+    best_loss, final_loss = numbers[2 * len(parts) :]
     counts = dict(zip(ENDS, ends, strict=True))
     return Cell(rank, key, metric, label, runs, counts, val, test, best_loss, final_loss)
 

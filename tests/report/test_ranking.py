@@ -72,14 +72,27 @@ def test_interval_is_the_t_interval_of_scipy(values: list[float]) -> None:
     assert found.std == pytest.approx(error * math.sqrt(len(values)), abs=1e-9)
 
 
+def test_the_interquartile_mean_stands_beside_the_mean_and_outlives_a_lost_run(
+    make_run: MakeRun,
+) -> None:
+    losses = (1.0, 2.0, 3.0, 4.0, 5.0)
+    runs = [make_run(config(seed=seed), val={"loss": v}) for seed, v in enumerate(losses)]
+    (cell,) = rank(runs).cells
+    assert (cell.val.mean, cell.val.iqm, cell.scored) == (3.0, 3.0, 5)
+    runs[4] = make_run(config(seed=4), status="diverged")
+    (cell,) = rank(runs).cells
+    assert (cell.val.mean, cell.val.iqm, cell.scored) == (math.inf, 3.0, 5)
+    assert math.isnan(cell.val.low)
+
+
 def test_interval_of_an_accuracy_stays_between_0_and_1(make_run: MakeRun) -> None:
     values = {("high", 0): 0.95, ("high", 1): 0.99, ("low", 0): 0.01, ("low", 1): 0.05}
     high, low = rank(
         [make_run(config(name, seed=s), val=accuracy(v)) for (name, s), v in values.items()]
     ).cells
-    assert high.val.high == 1.0
-    assert low.val.low == 0.0
-    assert high.val.low == pytest.approx(0.97 - (low.val.high - 0.03))  # the other ends are free
+    assert 0.97 < high.val.high < 1.0
+    assert 0.0 < low.val.low < 0.03
+    assert high.val.low == pytest.approx(1 - low.val.high)
 
 
 def test_one_run_has_a_mean_and_no_interval(make_run: MakeRun) -> None:
@@ -192,6 +205,7 @@ def test_interrupted_runs_are_counted_and_not_scored(make_run: MakeRun) -> None:
     cells = rank(runs).cells
     assert labels(cells) == ["adam", "poor", "never"]
     assert (cells[0].val.mean, cells[0].ends["interrupted"]) == (0.8, 1)
+    assert (cells[0].runs, cells[0].scored) == (2, 1)
     assert math.isnan(cells[2].val.mean)
 
 

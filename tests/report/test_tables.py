@@ -15,6 +15,7 @@ from optlab.config import ConfigError
 from optlab.records import RunRecord
 from optlab.report.cells import ENDS, Cell, Estimate, Ranking, arranged, labels
 from optlab.report.curves import Band, best_curves
+from optlab.report.evidence import Evidence
 from optlab.report.ranking import rank
 from optlab.report.tables import read_curves, read_ranking, write_curves, write_ranking
 from optlab.results import Verdict
@@ -22,7 +23,7 @@ from optlab.results import Verdict
 MakeRun = Callable[..., RunRecord]
 
 NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
-ESTIMATES = st.builds(Estimate, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
+ESTIMATES = st.builds(Estimate, NUMBERS, NUMBERS, NUMBERS, NUMBERS, NUMBERS)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = SCALARS | st.lists(SCALARS, max_size=3)
 LOOK_LIKE_NUMBERS = ("1", "1e-3", "null", "NaN", "true", '"a"', "[1, 2]", " 1", "", "a,b\r\nc")
@@ -97,7 +98,7 @@ def test_undefined_values_are_empty(make_run: MakeRun, tmp_path: Path) -> None:
 
 def test_the_curves_have_a_row_per_epoch(runs: list[RunRecord], tmp_path: Path) -> None:
     ranking = rank(runs)
-    write_curves(tmp_path / "curves.csv", ranking, best_curves(runs, ranking))
+    write_curves(tmp_path / "curves.csv", ranking, best_curves(Evidence(runs, ranking)))
     rows = rows_of(tmp_path / "curves.csv")
     assert [(r["group"], r["optimizer"], r["cell"], r["epoch"]) for r in rows] == [
         ("", "adam", "adam", "0.0"),
@@ -129,6 +130,21 @@ def test_a_ranking_comes_back_as_it_was_written(
     assert repr(read_ranking(path)) == repr(ranking)
 
 
+def test_a_table_from_before_interquartile_means_is_still_read(
+    runs: list[RunRecord], tmp_path: Path
+) -> None:
+    ranking, path = rank(runs), tmp_path / "report.csv"
+    write_ranking(path, ranking)
+    rows = [{k: v for k, v in row.items() if not k.endswith("_iqm")} for row in rows_of(path)]
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    before, after = ranking.cells[0], read_ranking(path).cells[0]
+    assert repr(after.test) == repr(replace(before.test, iqm=math.nan))
+    assert (after.val.mean, after.final_loss) == (before.val.mean, before.final_loss)
+
+
 @pytest.mark.parametrize("text", LOOK_LIKE_NUMBERS)
 def test_a_text_that_looks_like_another_value_stays_a_text(tmp_path: Path, text: str) -> None:
     nothing = Estimate(1.0, 1.0, 1.0, 1.0)
@@ -145,7 +161,7 @@ def test_curves_come_back_as_they_were_written(runs: list[RunRecord], tmp_path: 
     found = read_curves(tmp_path / "curves.csv", ranking)
     assert list(found) == list(curves)
     for place, curve in curves.items():
-        for part in ("epoch", "mean", "low", "high"):
+        for part in ("x", "mean", "low", "high"):
             np.testing.assert_array_equal(getattr(found[place], part), getattr(curve, part))
 
 
@@ -161,7 +177,7 @@ def without_last_column(text: str) -> str:
 
 DAMAGES: dict[str, Callable[[str], str]] = {
     "empty": lambda text: "",
-    "cut off": lambda text: text[: -len(text) // 4],
+    "cut off": lambda text: text[:-10],  # inside its last row
     "without a column": without_last_column,
     "another header": lambda text: "a,b,c\n1,2,3\n",
     "a word for a number": lambda text: re.sub(r"0\.\d+(?=,)", "many", text, count=1),
@@ -175,7 +191,7 @@ def test_a_damaged_table_is_one_error_that_names_it(
 ) -> None:
     ranking = rank(runs)
     write_ranking(tmp_path / "report.csv", ranking)
-    write_curves(tmp_path / "curves.csv", ranking, best_curves(runs, ranking))
+    write_curves(tmp_path / "curves.csv", ranking, best_curves(Evidence(runs, ranking)))
     path = tmp_path / name
     path.write_text(damage(path.read_text()))
     with pytest.raises(ConfigError, match=rf"cannot read '.*{name}' .*restore both"):
@@ -206,7 +222,7 @@ def test_curves_of_another_ranking_are_an_error(
     runs: list[RunRecord], make_run: MakeRun, tmp_path: Path
 ) -> None:
     ranking = rank(runs)
-    write_curves(tmp_path / "curves.csv", ranking, best_curves(runs, ranking))
+    write_curves(tmp_path / "curves.csv", ranking, best_curves(Evidence(runs, ranking)))
     other = rank([make_run({"seed": 0, "optimizer": {"name": "nag"}}, val={"accuracy": 0.5})])
     with pytest.raises(ConfigError, match="'adam' is no best cell of the ranking beside it"):
         read_curves(tmp_path / "curves.csv", other)
