@@ -6,11 +6,28 @@ A rule is a function of the evidence that returns its objections, none where all
 from collections.abc import Callable
 
 from optlab.report.evidence import Evidence
+from optlab.report.lint.budgets import unequal_budgets, unequal_gradients
+from optlab.report.lint.crossing import confounded
+from optlab.report.lint.edges import edge_optimum
+from optlab.report.lint.environment import mixed_environment
+from optlab.report.lint.missing import missing_runs, unfinished_runs
+from optlab.report.lint.seeds import few_seeds, unequal_seeds
 from optlab.report.page import Objection
 
 Rule = Callable[[Evidence], list[Objection]]
 
-RULES: tuple[Rule, ...] = ()
+#: Those first whose command can mend what others object to as well.
+RULES: tuple[Rule, ...] = (
+    missing_runs,
+    unfinished_runs,
+    confounded,
+    unequal_budgets,
+    unequal_gradients,
+    unequal_seeds,
+    few_seeds,
+    edge_optimum,
+    mixed_environment,
+)
 
 
 def objections(evidence: Evidence) -> list[Objection]:
