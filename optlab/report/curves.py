@@ -1,7 +1,7 @@
-"""Validation curves of a cell: mean and range over its seeds, no seed dropped on the way."""
+"""Curves over seeds: mean and range of what the runs of a cell recorded, no seed dropped."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,27 +12,38 @@ import polars as pl
 from optlab.loggers.base import VAL_LOSS
 from optlab.loggers.table import read_metrics
 from optlab.records import RunRecord
-from optlab.report.cells import ACCURACY, Ranking, best_by_optimizer, identity
-from optlab.report.ranking import by_cell
+from optlab.report.cells import ACCURACY, best_by_optimizer
+from optlab.report.effort import Unit, per_update
+from optlab.report.evidence import Evidence
 
 Array = npt.NDArray[np.float64]
+
+#: Points of a curve; one that has more is thinned evenly, its ends kept.
+MOST_POINTS = 200
 
 
 @dataclass(frozen=True)
 class Band:
-    """A curve over seeds; arrays of one entry per epoch that any seed was evaluated at."""
+    """A curve over seeds.
 
-    epoch: Array
+    Attributes:
+        x: Where it has points: epochs, unless another unit was asked for, (N).
+        mean, low, high: Mean and range over runs at each, (N).
+        runs: Number of runs; 0 where nobody noted it.
+    """
+
+    x: Array
     mean: Array
     low: Array
     high: Array
+    runs: int = 0
 
 
 #: The curve of the best cell of each optimizer in each group, by group and optimizer.
 Curves = Mapping[tuple[str, str], Band]
 
-#: Rows of metrics tables, by run folder and tag.
-Rows = Mapping[tuple[str, str], pl.DataFrame]
+#: Rows of one tag, in order of update, by run folder.
+Rows = Mapping[Path, pl.DataFrame]
 
 
 def best_losses(records: Sequence[RunRecord]) -> dict[Path, float]:
@@ -42,58 +53,75 @@ def best_losses(records: Sequence[RunRecord]) -> dict[Path, float]:
     return {Path(folder): value for folder, value in lowest.iter_rows()}
 
 
-def best_curves(records: Sequence[RunRecord], ranking: Ranking) -> Curves:
-    """Return the curves of the best cells, of those that kept one."""
-    runs = by_cell(records, ranking.keys)
-    best = {
-        (group, optimizer): (runs[identity(cell.key)], cell.metric)
+def best_curves(evidence: Evidence) -> Curves:
+    """Return the validation curves of the best cells over epochs, of those that kept one."""
+    ranking = evidence.ranking
+    rows = {m: evidence.rows(f"{m}/val") for m in set(ranking.metrics.values())}
+    curves = {
+        (group, optimizer): band(evidence.of(cell), f"{cell.metric}/val", rows[cell.metric])
         for group, cells in ranking.groups.items()
         for optimizer, cell in best_by_optimizer(cells).items()
     }
-    rows = _validation_rows(
-        [record for own, _ in best.values() for record in own], {m for _, m in best.values()}
-    )
-    curves = {place: _band(own, metric, rows) for place, (own, metric) in best.items()}
     return {place: curve for place, curve in curves.items() if curve is not None}
 
 
-def band(records: Sequence[RunRecord], metric: str) -> Band | None:
-    """Return the validation curve over the runs of one cell, or None when nothing was kept.
+def band(
+    records: Sequence[RunRecord],
+    tag: str,
+    rows: Rows,
+    unit: Unit = "epochs",
+    most: int = MOST_POINTS,
+) -> Band | None:
+    """Return what was recorded under a tag over the runs of one cell.
 
-    Where a run has no value any more, one that stopped early keeps its last, and one that diverged
-    or failed has the worst: accuracy 0, an infinite loss. Interrupted runs are left out.
+    Runs need not have been recorded at the same places: between its records a run has the value of
+    the last. After its last record, a run that stopped early keeps that value, and one that
+    diverged or failed has the worst: accuracy 0, an infinite loss. Interrupted runs are left out.
+
+    Args:
+        records: The runs.
+        tag: What was recorded, such as ``"loss/val"``.
+        rows: The rows of that tag, from `Evidence.rows`.
+        unit: What x counts.
+        most: Points to keep.
+
+    Returns:
+        None where nothing was recorded, or what an update cost is not known in that unit.
     """
-    return _band(records, metric, _validation_rows(records, {metric}))
-
-
-def _validation_rows(records: Sequence[RunRecord], metrics: Collection[str]) -> Rows:
-    """Read some metrics on the validation split, of all runs at once: a table is read but once."""
-    tags = [f"{metric}/val" for metric in metrics]
-    rows = read_metrics([record.folder for record in records], tags)
-    return {(str(n), str(tag)): part for (n, tag), part in rows.group_by("folder", "tag")}
-
-
-def _band(records: Sequence[RunRecord], metric: str, rows: Rows) -> Band | None:
     runs = [record for record in records if record.result.status != "interrupted"]
-    own = {run.folder: rows.get((str(run.folder), f"{metric}/val")) for run in runs}
-    kept = [part for part in own.values() if part is not None]
-    if not kept:
+    places = {
+        run.folder: _places(run, rows[run.folder], unit) for run in runs if run.folder in rows
+    }
+    if not places or any(np.isnan(own).any() for own in places.values()):
         return None
     # A finished run without a table was told to keep none; that is no failure.
-    known = [r for r in runs if own[r.folder] is not None or r.result.status != "done"]
-    epochs = np.unique(np.concatenate([part["epoch"].to_numpy() for part in kept]))
-    values = np.stack([_filled(r, own[r.folder], epochs, metric) for r in known])
-    return Band(epochs, values.mean(axis=0), values.min(axis=0), values.max(axis=0))
+    known = [r for r in runs if r.folder in places or r.result.status != "done"]
+    x = _thinned(np.unique(np.concatenate([*places.values()])), most)
+    worst = 0.0 if tag.startswith(f"{ACCURACY}/") else math.inf
+    values = np.stack([_filled(r, places.get(r.folder), rows, x, worst) for r in known])
+    return Band(x, values.mean(axis=0), values.min(axis=0), values.max(axis=0), len(known))
 
 
-def _filled(record: RunRecord, rows: pl.DataFrame | None, epochs: Array, metric: str) -> Array:
-    """Return one run's values at ``epochs``, the missing ones filled in."""
-    worst = 0.0 if metric == ACCURACY else math.inf
-    if rows is None:
-        return np.full(len(epochs), worst)
-    rows = rows.sort("epoch", maintain_order=True)
-    known, values = rows["epoch"].to_numpy(), rows["value"].to_numpy()
-    latest = np.searchsorted(known, epochs, side="right") - 1
-    filled = values[np.maximum(latest, 0)]
-    lost = (epochs > known[-1]) & (record.result.status != "done")
+def _places(record: RunRecord, rows: pl.DataFrame, unit: Unit) -> Array:
+    """Return where a run's rows are; nan where that is not known."""
+    if unit == "epochs":
+        return np.asarray(rows["epoch"].to_numpy(), dtype=float)
+    updates = np.asarray(rows["update"].to_numpy(), dtype=float)
+    # Before its first update a run has cost nothing, whatever an update costs.
+    return np.where(updates == 0, 0.0, updates * per_update(record, unit))
+
+
+def _thinned(places: Array, most: int) -> Array:
+    if len(places) <= most:
+        return places
+    return np.asarray(places[np.linspace(0, len(places) - 1, most).round().astype(int)])
+
+
+def _filled(record: RunRecord, known: Array | None, rows: Rows, x: Array, worst: float) -> Array:
+    """Return one run's values at ``x``, the missing ones filled in."""
+    if known is None:
+        return np.full(len(x), worst)
+    latest = np.searchsorted(known, x, side="right") - 1
+    filled = rows[record.folder]["value"].to_numpy()[np.maximum(latest, 0)]
+    lost = (x > known[-1]) & (record.result.status != "done")
     return np.where(lost | ~np.isfinite(filled), worst, filled)

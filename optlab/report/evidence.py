@@ -9,9 +9,10 @@ import polars as pl
 
 from optlab.loggers.table import read_metrics
 from optlab.records import RunRecord, SweepRecord
-from optlab.report.cells import Cell, Ranking, identity, sets_apart
+from optlab.report.cells import Cell, Ranking, best_by_optimizer, identity, sets_apart
 from optlab.report.phrases import phrases
 from optlab.report.ranking import by_cell
+from optlab.report.styles import REST, Style, styles
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,13 @@ class Evidence:
         return {
             name: sorted(runs, key=lambda run: run.result.seed or 0) for name, runs in found.items()
         }
+
+    @cached_property
+    def looks(self) -> Mapping[str, Style]:
+        """How each optimizer looks, the same in every figure."""
+        groups = (self.ranking.ranked or self.ranking.groups).values()
+        looks = styles(name for cells in groups for name in best_by_optimizer(cells))
+        return {cell.optimizer: looks.get(cell.optimizer, REST) for cell in self.ranking.cells}
 
     def of(self, cell: Cell) -> Sequence[RunRecord]:
         """Return the runs of a cell, by seed; interrupted ones say nothing and are left out."""

@@ -1,11 +1,17 @@
 """What a report consists of: sections, each with sentences, figures and tables."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optlab.report.charts import Figure
 
 Value = str | float | int | bool | None
+
+
+def is_empty(value: Value) -> bool:
+    """Say whether a table shows nothing for a value: None, nan or an empty text."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class Section:
         sentences: What it says, a paragraph each, plain text.
         figures: Its figures.
         tables: Its tables.
+        commands: Command lines that its sentences speak of, to be copied.
     """
 
     name: str
@@ -61,6 +68,7 @@ class Section:
     sentences: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,9 @@ def draw_curves(
     for place, (optimizer, curve) in reversed(list(enumerate(curves.items()))):
         look = looks[optimizer]
         # Marks of different curves at different epochs: where curves agree, all can be seen.
-        step = max(1, len(curve.epoch) // MARKS)
-        axes.plot(curve.epoch, curve.mean, **look.of_line, markevery=(place % step, step))
-        axes.fill_between(
-            curve.epoch, curve.low, curve.high, color=look.color, alpha=0.15, linewidth=0
-        )
+        step = max(1, len(curve.x) // MARKS)
+        axes.plot(curve.x, curve.mean, **look.of_line, markevery=(place % step, step))
+        axes.fill_between(curve.x, curve.low, curve.high, color=look.color, alpha=0.15, linewidth=0)
     scale(axes, "y", metric)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set(xlabel="epoch", ylabel=f"validation {metric}")

@@ -44,6 +44,13 @@ def show(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def typed(value: Any) -> str:
+    """Return a configuration value as a command line has it, but for floats, which are short."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return show(value)
+
+
 def _phrase(name: str, value: Any) -> str:
     section, _, last = name.rpartition(".")
     if last != "name":

@@ -8,7 +8,8 @@ from pathlib import Path
 from optlab.config import ConfigError
 from optlab.records import RunRecord, Survey, SweepRecord, survey
 from optlab.report.cells import Ranking
-from optlab.report.curves import Curves, best_curves, best_losses
+from optlab.report.curve_table import write_curve_table
+from optlab.report.curves import best_curves, best_losses
 from optlab.report.evidence import Evidence
 from optlab.report.html import write_page
 from optlab.report.lint import objections
@@ -25,32 +26,41 @@ from optlab.report.tables import (
     write_ranking,
     write_tables,
 )
-from optlab.report.text import render_text
+from optlab.report.text import objections_text, render_text
 
 PAGE_FILE, PICTURE_FILE, FOLDER = "report.html", "report.png", "report"
 
 
-@dataclass(frozen=True)
-class Report:
-    """What `report` made.
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a report says on a terminal.
 
     Attributes:
-        text: The ranking for a terminal, and below it where the files are.
-        csv: The ranking as CSV.
-        curves: The curves of the picture as CSV.
-        figure: The picture as PNG.
-        page: The page; None where the report was made again from an earlier one's tables.
+        text: The ranking, and below it what is to be said of it and where the files are.
         objections: Why the comparison is not fair, or not sure.
         damaged: Run folders that are missing in all of it, as their records cannot be read.
     """
 
     text: str
+    objections: tuple[Objection, ...] = ()
+    damaged: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report(Told):
+    """What `report` made.
+
+    Attributes:
+        csv: The ranking as CSV.
+        curves: The curves of the picture as CSV.
+        figure: The picture as PNG.
+        page: The page; None where the report was made again from an earlier one's tables.
+    """
+
     csv: Path
     curves: Path
     figure: Path
     page: Path | None = None
-    objections: tuple[Objection, ...] = ()
-    damaged: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,17 +103,15 @@ def report(
     """Rank every ended run of some folders, and write all that can be said about them.
 
     Writes ``report.html`` and, as far as ``pictures`` are wanted, the folder ``report`` with its
-    tables and figures; beside them ``report.csv``, ``curves.csv`` and ``report.png``, which are
+    tables and figures; beside them ``report.csv``, ``curves.csv`` and ``report.png``, which is
     drawn from the two tables alone: where there are no runs but these, text and picture are made
-    again from them.
+    again from them. A record that cannot be read is left out, and the text says so.
 
     Args:
         source: Where the runs are; a folder alone stands for itself.
-        to: Folder for the report; by default that of the runs, if it is one.
+        to: Folder for the report; by default the first one with runs.
         width: Characters in a line of the text; None shows all columns however wide.
         pictures: Whether to write every figure as SVG and PNG, and every table as CSV and parquet.
-
-    A record that cannot be read is left out, and the text says so.
 
     Raises:
         ConfigError: When a folder does not exist, or holds neither a readable run nor the tables,
@@ -113,23 +121,46 @@ def report(
     root = Path(to) if to is not None else given.folders[0]
     found = given.survey()
     if not found.records:
-        return _from_tables(root, found, width)
-    records = found.records
-    ranking = rank(records, best_losses(records))
-    evidence = Evidence(records, ranking, given.sweeps)
-    against = tuple(objections(evidence))
-    sections = _sections(evidence, given.sections)
-    write_ranking(root / RANKING_FILE, ranking)
-    write_curves(root / CURVES_FILE, ranking, best_curves(records, ranking))
-    write_page(root / PAGE_FILE, sections, against)
+        _require_tables(root, found)
+        return _drawn(root, found, width, ())
+    evidence = _evidence(found, given)
+    against, sections = tuple(objections(evidence)), _sections(evidence, given.sections)
+    write_ranking(root / RANKING_FILE, evidence.ranking)
+    write_curves(root / CURVES_FILE, evidence.ranking, best_curves(evidence))
+    write_page(root / PAGE_FILE, sections, against, files=FOLDER if pictures else "")
     if pictures:
         _write_folder(root / FOLDER, sections)
-    return _told(root, found, width, against)
+        write_curve_table(root / FOLDER, evidence)
+    return _drawn(root, found, width, against)
+
+
+def ranking_text(source: Source | str | Path, width: int | None = None) -> Told:
+    """Return what `report` says on a terminal, and write nothing.
+
+    Raises:
+        ConfigError: As `report` does.
+    """
+    given = source if isinstance(source, Source) else Source([Path(source)])
+    root, found = given.folders[0], given.survey()
+    against: tuple[Objection, ...] = ()
+    if found.records:
+        evidence = _evidence(found, given)
+        ranking, against = evidence.ranking, tuple(objections(evidence))
+    else:
+        _require_tables(root, found)
+        ranking = read_ranking(root / RANKING_FILE)
+    text = "\n".join(_paragraphs(root, found, ranking, against, width))
+    return Told(text=text, objections=against, damaged=tuple(found.damaged))
+
+
+def _evidence(found: Survey, given: Source) -> Evidence:
+    return Evidence(found.records, rank(found.records, best_losses(found.records)), given.sweeps)
 
 
 def _sections(evidence: Evidence, more: Sequence[Builder]) -> list[Section]:
-    built = [build(evidence) for build in (*SECTIONS, *more)]
-    return [section for section in built if section is not None]
+    """Return all sections; one that is added takes the place of the report's own of its name."""
+    built = (build(evidence) for build in (*SECTIONS, *more))
+    return list({section.name: section for section in built if section is not None}.values())
 
 
 def _write_folder(folder: Path, sections: Sequence[Section]) -> None:
@@ -139,7 +170,8 @@ def _write_folder(folder: Path, sections: Sequence[Section]) -> None:
     write_pictures(folder, [figure for section in sections for figure in section.figures])
 
 
-def _from_tables(root: Path, found: Survey, width: int | None) -> Report:
+def _require_tables(root: Path, found: Survey) -> None:
+    """Refuse a folder without runs, unless an earlier report left its tables there."""
     if found.damaged:
         raise next(iter(found.damaged.values()))
     if not any((root / name).exists() for name in (RANKING_FILE, CURVES_FILE)):
@@ -147,31 +179,37 @@ def _from_tables(root: Path, found: Survey, width: int | None) -> Report:
             f"no ended run below {str(root)!r}, nor the tables of a report: train there first, or "
             "wait for a run"
         )
-    return _told(root, found, width, ())
 
 
-def _told(root: Path, found: Survey, width: int | None, against: tuple[Objection, ...]) -> Report:
+def _drawn(root: Path, found: Survey, width: int | None, against: tuple[Objection, ...]) -> Report:
     """Draw text and picture from the two tables."""
-    ranking = read_ranking(root / RANKING_FILE)
-    curves = read_curves(root / CURVES_FILE, ranking)
-    figure = _drawn(root, ranking, curves)
-    csv, curve_table = root / RANKING_FILE, root / CURVES_FILE
-    page = root / PAGE_FILE if found.records else None
-    places = f"report   {page}\n" if page else ""
-    places += f"ranking  {csv}\ncurves   {curve_table}\npicture  {figure}\n"
-    parts = [render_text(ranking, width=width), *_against(against), *notes(root, found), places]
-    return Report("\n".join(parts), csv, curve_table, figure, page, against, tuple(found.damaged))
-
-
-def _drawn(root: Path, ranking: Ranking, curves: Curves) -> Path:
     from optlab.report.figure import write_figure  # here: matplotlib takes a second to import
 
-    write_figure(root / PICTURE_FILE, ranking, curves)
-    return root / PICTURE_FILE
+    csv, curves, figure = (root / name for name in (RANKING_FILE, CURVES_FILE, PICTURE_FILE))
+    ranking = read_ranking(csv)
+    write_figure(figure, ranking, read_curves(curves, ranking))
+    page = root / PAGE_FILE if found.records else None
+    places = f"report   {page}\n" if page else ""
+    places += f"ranking  {csv}\ncurves   {curves}\npicture  {figure}\n"
+    return Report(
+        text="\n".join([*_paragraphs(root, found, ranking, against, width), places]),
+        objections=against,
+        damaged=tuple(found.damaged),
+        csv=csv,
+        curves=curves,
+        figure=figure,
+        page=page,
+    )
 
 
-def _against(against: Sequence[Objection]) -> list[str]:
-    lines = [
-        f"! {each.sentence}" + (f"\n    {each.command}" if each.command else "") for each in against
-    ]
-    return ["\n".join(lines) + "\n"] if lines else []
+def _paragraphs(
+    root: Path,
+    found: Survey,
+    ranking: Ranking,
+    against: Sequence[Objection],
+    width: int | None,
+) -> list[str]:
+    """Return what a report says on a terminal, but for its files."""
+    objected = objections_text(against, width)
+    parts = [render_text(ranking, width=width), objected, *notes(root, found)]
+    return [part for part in parts if part]

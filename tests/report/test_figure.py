@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from optlab.records import RunRecord
 from optlab.report.curves import best_curves
+from optlab.report.evidence import Evidence
 from optlab.report.figure import draw, write_figure
 from optlab.report.ranking import rank
 from optlab.report.styles import SETTINGS
@@ -46,12 +47,12 @@ def sweep(
 
 def write(path: Path, runs: list[RunRecord]) -> None:
     ranking = rank(runs)
-    write_figure(path, ranking, best_curves(runs, ranking))
+    write_figure(path, ranking, best_curves(Evidence(runs, ranking)))
 
 
 def drawn(runs: list[RunRecord]) -> Figure:
     ranking = rank(runs)
-    return draw(ranking, best_curves(runs, ranking))
+    return draw(ranking, best_curves(Evidence(runs, ranking)))
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "loss"])

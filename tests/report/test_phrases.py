@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from optlab.report.cells import Cell, Estimate, best_by_optimizer, labels
-from optlab.report.phrases import optimizer_name, phrases
+from optlab.report.phrases import optimizer_name, phrases, typed
 
 NONE: dict[str, Any] = {
     "transform.cautious": False,
@@ -57,3 +57,11 @@ def test_of_a_transform_only_what_is_switched_on_is_told(
 ) -> None:
     key = {**NONE, **change}
     assert phrases(key, set(key)) == [phrase]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "null"), (True, "true"), (False, "false"), (1, "1"), (1e-8, "1e-08"), ("a", "a")],
+)
+def test_typed_values_are_those_of_a_command_line(value: object, text: str) -> None:
+    assert typed(value) == text

@@ -1,34 +1,15 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from optlab.report.scales import from_log_odds, log_odds, make_room, scale
+from optlab.report.scales import make_room, scale
 
 
 def plotted(values: list[float]) -> Axes:
     axes = Figure().subplots()
     axes.plot(range(len(values)), values)
     return axes
-
-
-@given(st.floats(0, 1))
-def test_log_odds_of_accuracies_are_finite_and_have_an_inverse(accuracy: float) -> None:
-    odds = log_odds(np.array([accuracy]))
-    assert np.isfinite(odds).all()
-    np.testing.assert_allclose(from_log_odds(odds), [accuracy], rtol=0, atol=1e-12)
-
-
-def test_log_odds_are_symmetric_and_stretch_the_ends() -> None:
-    odds = log_odds(np.array([0.0, 0.01, 0.1, 0.5, 0.9, 0.99, 1.0]))
-    np.testing.assert_allclose(odds, -odds[::-1], atol=1e-12)  # rounding of 1 - a
-    assert odds[5] - odds[4] > odds[4] - odds[3] - 0.2
-
-
-def test_log_odds_take_the_ends_of_an_axis_beyond_0_and_1() -> None:
-    assert np.isfinite(log_odds(np.array([-0.1, 1.1]))).all()
 
 
 def test_accuracies_near_one_are_told_apart_beside_poor_ones() -> None:

@@ -4,11 +4,17 @@ from dataclasses import replace
 import pytest
 
 from optlab.records import RunRecord
+from optlab.report.page import Objection
 from optlab.report.ranking import rank
-from optlab.report.text import render_text
+from optlab.report.text import objections_text, render_text, verdict_words
 from optlab.results import Verdict
 
 MakeRun = Callable[..., RunRecord]
+
+
+def paragraph(text: str) -> str:
+    """Return the sentences at the text's head as one line."""
+    return " ".join(text.partition("\n\n")[0].splitlines())
 
 
 @pytest.fixture
@@ -32,7 +38,7 @@ def test_text_has_one_line_per_cell_in_order_and_says_how_it_was_ranked(
     text = render_text(rank(runs))
     lines = text.splitlines()
     assert lines[0].startswith("4 runs in 2 cells (1 diverged); ranked by mean validation accuracy")
-    assert "a run that diverged or failed counts as accuracy 0" in lines[0]
+    assert "a run that diverged or failed counts as accuracy 0" in paragraph(text)
     rows = [line.split() for line in lines if line.split()[:1] in (["1"], ["2"])]
     assert [row[:5] for row in rows] == [
         ["1", "adam", "2", "0", "0.8500"],
@@ -94,7 +100,7 @@ def widest(text: str) -> int:
         (200, []),
         (110, ["final val loss"]),
         (95, ["best val loss", "final val loss"]),
-        (80, ["std", "best val loss", "final val loss"]),
+        (84, ["std", "best val loss", "final val loss"]),
         (70, ["std", "test accuracy", "best val loss", "final val loss"]),
     ],
 )
@@ -102,14 +108,15 @@ def test_a_table_too_wide_leaves_out_its_least_important_columns(
     runs: list[RunRecord], width: int, gone: list[str]
 ) -> None:
     text = render_text(rank(runs), width=width)
-    table, note = text.partition("(no room for ")[::2]
+    table, _, note = text.partition("(no room for ")
     assert widest(table) <= width
     assert [heading for heading in gone if heading in table] == []
-    assert note.partition(":")[0] == ", ".join(gone)
+    assert " ".join(note.split()).partition(":")[0] == ", ".join(gone)
 
 
 def test_the_last_columns_stay_however_narrow_the_terminal_is(runs: list[RunRecord]) -> None:
-    header = render_text(rank(runs), width=10).splitlines()[2]
+    text = render_text(rank(runs), width=10)
+    (header,) = [line for line in text.splitlines() if line.startswith("rank ")]
     assert header.split() == ["rank", "optimizer", "runs", "diverged", "val", "accuracy"]
 
 
@@ -141,8 +148,9 @@ def test_each_task_is_shown_by_its_own_metric(make_run: MakeRun) -> None:
         make_run({"seed": 0, "task": {"name": "digits"}}, val={"loss": 0.5, "accuracy": 0.9}),
         make_run({"seed": 0, "task": {"name": "saddle"}}, val={"loss": 2.0}),
     ]
-    summary, *lines = render_text(rank(runs)).splitlines()
-    assert "ranked by mean validation accuracy or loss over seeds" in summary
+    text = render_text(rank(runs))
+    lines = text.splitlines()
+    assert "ranked by mean validation accuracy or loss over seeds" in paragraph(text)
     below = {name: lines[lines.index(name) + 1] for name in ("digits", "saddle")}
     assert "val accuracy" in below["digits"]
     assert "val loss" in below["saddle"]
@@ -157,17 +165,67 @@ def test_a_column_without_a_number_is_left_out(make_run: MakeRun) -> None:
     assert "test loss" not in text
 
 
-def test_verdicts_that_occur_have_a_column_with_their_share_of_runs(
-    runs: list[RunRecord],
+def judged(record: RunRecord, *names: str) -> RunRecord:
+    verdicts = [Verdict(name, "", "", 2.0, 0) for name in names]
+    return replace(record, result=replace(record.result, verdicts=verdicts))
+
+
+def test_a_cell_with_verdicts_says_how_many_runs_have_each(runs: list[RunRecord]) -> None:
+    ranking = rank(
+        [judged(runs[0], "lr_too_high", "plateau"), judged(runs[1], "plateau"), *runs[2:]]
+    )
+    text = render_text(ranking)
+    (header,) = [line for line in text.splitlines() if line.startswith("rank ")]
+    best, other = (next(x for x in text.splitlines() if x.split()[:1] == [n]) for n in "12")
+    assert header.endswith("verdicts")
+    assert best.endswith("  plateau 2/2, lr too high 1/2")
+    assert other.endswith(" -")
+    assert "verdicts" not in render_text(rank(runs))
+
+
+def test_verdicts_beyond_the_width_of_their_column_are_counted(runs: list[RunRecord]) -> None:
+    (cell,) = rank([judged(runs[0], "lr_too_high", "plateau", "dead_units")]).cells
+    assert verdict_words(cell, width=40) == "lr too high 1/1, plateau 1/1 +1"
+    assert verdict_words(cell, width=5) == "lr too high 1/1 +2"
+
+
+@pytest.mark.parametrize("width", [None, 80, 120])
+def test_no_line_of_sentences_or_table_is_wider_than_it_may_be(
+    make_run: MakeRun, width: int | None
 ) -> None:
-    found = [Verdict("lr_too_high", "", "", 2.0, 0)]
-    judged = [replace(r, result=replace(r.result, verdicts=found)) for r in runs[:1]]
-    text = render_text(rank([*judged, *runs[1:]]))
-    (header,) = [line for line in text.splitlines() if line.startswith("rank")]
-    (best,) = [line for line in text.splitlines() if line.split()[:2] == ["1", "adam"]]
-    assert header.endswith("lr too high")
-    assert best.endswith("50%")
-    assert "lr too high" not in render_text(rank(runs))
+    verdicts = ("lr_too_high", "plateau", "dead_units", "vanishing_gradient", "overfitting")
+    runs = [
+        judged(
+            make_run(
+                {"seed": seed, "optimizer": {"name": name, "lr": lr}},
+                val={"loss": lr, "accuracy": 0.9 - seed / 100},
+                test={"loss": lr, "accuracy": 0.9},
+                curves={"loss/val": [1.0, lr / 2]},
+            ),
+            *verdicts[:seed],
+        )
+        for name in ("schedule_free_adamw", "adam")
+        for lr in (0.001, 0.01)
+        for seed in range(4)
+    ]
+    runs.append(make_run({"seed": 9, "optimizer": {"name": "adam", "lr": 1}}, status="failed"))
+    runs.append(make_run({"seed": 9, "optimizer": {"name": "adam", "lr": 2}}, status="interrupted"))
+    text = render_text(rank(runs), width=width)
+    sentences, _, table = text.partition("\n\n")
+    assert max(map(len, sentences.splitlines())) <= (width or 80)
+    assert 60 < max(map(len, table.splitlines())) <= (width or 132)
+
+
+def test_objections_are_wrapped_and_their_commands_are_not() -> None:
+    sentence = "adam was tuned over 4 learning rates and sgd over 2, which favours adam: " * 2
+    command = "optlab sweep " + "optimizer.lr=0.1 " * 8
+    text = objections_text([Objection("budget", sentence.strip(), command), Objection("x", "Few.")])
+    first, *more = text.splitlines()
+    assert first.startswith("! adam was tuned over 4")
+    assert f"    {command}" in more
+    assert more[-1] == "! Few."
+    assert all(len(line) <= 80 for line in text.splitlines() if command not in line)
+    assert objections_text([]) == ""
 
 
 def test_a_task_of_which_no_run_is_done_is_listed_and_not_ranked(make_run: MakeRun) -> None:
@@ -180,7 +238,7 @@ def test_a_task_of_which_no_run_is_done_is_listed_and_not_ranked(make_run: MakeR
         for name in ("adam", "sgd")
     ]
     text = render_text(rank(runs))
-    assert "ranked by mean validation accuracy over seeds" in text
+    assert "ranked by mean validation accuracy over seeds" in paragraph(text)
     bad, good = text.partition("bad")[2].split("good")
     assert bad.startswith("\nno run is done, and there is nothing to rank\n")
     assert "   -  adam" in bad
