@@ -48,7 +48,7 @@ class SweepSettings:
     search: Search = "grid"
     trials: Count | None = None
     checkpoint: Literal["none", "last", "best"] = "none"
-    tensorboard_runs: Natural | None = 500
+    tensorboard_runs: Natural | None = 400
     plan_only: bool = False
     resume: bool = False
     extend: bool = False

@@ -3,7 +3,8 @@
 Its browser page holds every run in memory and draws all of them. On two cores, curves of 200
 points: 250 runs take 7 s to load and 1 s for a click on the list, 500 runs 14 s and 2 s; beyond 500
 it shows none unless asked, and asked for 2,000 it stands still for half a minute. So a sweep writes
-event files for some of its runs. The curves of all are in its table.
+event files for some of its runs: for so many that there is room for cells (`optlab.dashboard`). The
+curves of all are in its table.
 """
 
 from collections import Counter
