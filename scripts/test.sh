@@ -10,6 +10,9 @@ cd "$ROOT"
 
 bash scripts/check.sh
 
+source "$ROOT/scripts/browser.sh"
+optlab_browser
+
 say "tests"
 export OMP_NUM_THREADS=1 # one process per core, one thread per process
 python -m pytest --numprocesses auto --maxprocesses 8 --dist worksteal --durations 10 "$@"

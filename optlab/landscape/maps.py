@@ -4,6 +4,7 @@ Shapes: steps along the first and the second direction C and R, points of a path
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,20 @@ MARGIN = 0.25  # of the region that a path spans, on each side
 END = Style("#000000", "-", "*")
 
 
-def random_section(run: Retraced, points: int, span: float, seed: int) -> Section:
+@dataclass(frozen=True)
+class Mapped:
+    """A part of a landscape.
+
+    Attributes:
+        section: What the page shows.
+        tables: The numbers behind it, for files alone.
+    """
+
+    section: Section
+    tables: tuple[Table, ...]
+
+
+def around_end(run: Retraced, points: int, span: float, seed: int) -> Mapped:
     """Return slices along two random directions through the end of a run.
 
     Args:
@@ -48,16 +62,16 @@ def random_section(run: Retraced, points: int, span: float, seed: int) -> Sectio
         (centre,),
         field=_field(steps, steps, values),
     )
-    return Section(
+    section = Section(
         "random_slices",
         "Along random directions",
         (f"Random directions of seed {seed}; another --seed shows others.",),
         (_lines(run, directions[0], np.linspace(-span, span, 2 * points - 1)), chart),
-        (_grid("landscape_random", steps, steps, values),),
     )
+    return Mapped(section, (_grid("landscape_random", steps, steps, values),))
 
 
-def path_section(run: Retraced, points: int) -> Section | None:
+def along_path(run: Retraced, points: int) -> Mapped | None:
     """Return the plane in which a run's path lies best; None for a path of two points."""
     if len(run.path) < 3:
         return None
@@ -65,7 +79,7 @@ def path_section(run: Retraced, points: int) -> Section | None:
     coordinates = found.coordinates.numpy()
     steps = _span(coordinates[:, 0], points), _span(coordinates[:, 1], points)
     values = _plane(run, found.directions, steps)
-    return Section(
+    section = Section(
         "path",
         "Along the path of the training",
         (
@@ -74,8 +88,9 @@ def path_section(run: Retraced, points: int) -> Section | None:
             "directions by nature; what the plane does not hold is not seen.",
         ),
         (_path_chart(run, found, coordinates, steps, values),),
-        (_grid("landscape_path", steps[0], steps[1], values), _path_table(run, coordinates)),
     )
+    grid = _grid("landscape_path", steps[0], steps[1], values)
+    return Mapped(section, (grid, _path_table(run, coordinates)))
 
 
 def _path_chart(
@@ -164,7 +179,7 @@ def _grid(name: str, x: Array, y: Array, values: Array) -> Table:
         Column("along direction 2", "y"),
         Column("training loss", "loss"),
     )
-    return Table(name, "Points of the map", "", columns, rows, most=0)
+    return Table(name, "Points of the map", "", columns, rows)
 
 
 def _path_table(run: Retraced, coordinates: Array) -> Table:
@@ -176,4 +191,4 @@ def _path_table(run: Retraced, coordinates: Array) -> Table:
         Column("along direction 1", "x"),
         Column("along direction 2", "y"),
     )
-    return Table("landscape_path_points", "Points of the path", "", columns, rows, most=0)
+    return Table("landscape_path_points", "Points of the path", "", columns, rows)

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from optlab.config import ConfigError
-from optlab.landscape.maps import path_section, random_section
+from optlab.landscape.maps import Mapped, along_path, around_end
 from optlab.landscape.retraced import Retraced, parameters, retraced
 from optlab.report.html import write_page
 from optlab.report.page import Section
@@ -94,10 +94,10 @@ def landscape(question: Asked) -> Path:
     (run,) = found
     _compare(question, run)
     say(f"[optlab] evaluates {2 * question.points**2:,} points around the weights")
-    sections = [random_section(run, question.points, question.span, question.seed)]
-    if (path := path_section(run, question.points)) is not None:
-        sections.append(path)
-    return _written(question.run, sections)
+    parts = [around_end(run, question.points, question.span, question.seed)]
+    if (path := along_path(run, question.points)) is not None:
+        parts.append(path)
+    return _written(question, run, parts)
 
 
 def _compare(question: Asked, run: Retraced) -> None:
@@ -115,11 +115,30 @@ def _compare(question: Asked, run: Retraced) -> None:
         )
 
 
-def _written(folder: Path, sections: Sequence[Section]) -> Path:
-    write_page(folder / PAGE_FILE, sections, ())
-    write_tables(folder / FOLDER, [table for section in sections for table in section.tables])
+def _written(question: Asked, run: Retraced, parts: Sequence[Mapped]) -> Path:
+    folder, name = question.run, question.run.resolve().name
+    sections = [_of_what(question, run), *(part.section for part in parts)]
+    write_tables(folder / FOLDER, [table for part in parts for table in part.tables])
     write_pictures(folder / FOLDER, [f for section in sections for f in section.figures])
+    write_page(folder / PAGE_FILE, sections, (), f"Loss around {name}", FOLDER)
     return folder / PAGE_FILE
+
+
+def _of_what(question: Asked, run: Retraced) -> Section:
+    parts = run.parts
+    scores = parts.objective.evaluate(parts.module, parts.data.val)
+    shown = ", ".join(f"{name} {value:.4g}" for name, value in scores.items() if "/" not in name)
+    changes = f", with {' '.join(question.words)}" if question.words else ""
+    weights = sum(p.numel() for p in parts.module.parameters())
+    return Section(
+        "run",
+        "The run",
+        (
+            f"{question.run}{changes}: {weights:,} weights after {run.epochs[-1]:g} epochs, on the "
+            f"validation split {shown}. It was trained again for its path. The points of every map "
+            f"are in {FOLDER}/, as CSV and parquet.",
+        ),
+    )
 
 
 class _Parser(argparse.ArgumentParser):

@@ -70,7 +70,6 @@ def walks(evidence: Evidence, cells: Sequence[Cell], ground: Map) -> list[Walk]:
     Cells that differ in their start alone are one walk. Of several seeds the first is shown.
     """
     coordinates = [evidence.rows(f"point/x{i}") for i in range(ground.minima.shape[1])]
-    names = {id(cell): name for name, own in evidence.methods.items() for cell in own.values()}
     found: dict[str, Walk] = {}
     for cell in cells:
         record = next(iter(evidence.of(cell)), None)
@@ -80,7 +79,7 @@ def walks(evidence: Evidence, cells: Sequence[Cell], ground: Map) -> list[Walk]:
         known = [column for column in columns if column is not None]
         points = np.stack([column["value"].to_numpy() for column in known], axis=1)
         updates = known[0]["update"].to_numpy().astype(np.float64)
-        name = names[id(cell)]
+        name = cell.label  # which leaves the start out, as it makes another group
         rate = cell.key.get(LEARNING_RATE)
         lr = float(rate) if isinstance(rate, int | float) else math.nan
         walk = found.setdefault(name, Walk(cell.optimizer, name, lr, {}))

@@ -28,6 +28,7 @@ from optlab.report.tables import (
 )
 from optlab.report.text import objections_text, render_text
 
+FORMATS = (".csv", ".parquet", ".png", ".svg")
 PAGE_FILE, PICTURE_FILE, FOLDER = "report.html", "report.png", "report"
 
 
@@ -166,6 +167,9 @@ def _sections(evidence: Evidence, more: Sequence[Builder]) -> list[Section]:
 def _write_folder(folder: Path, sections: Sequence[Section]) -> None:
     from optlab.report.pictures import write_pictures  # here: matplotlib takes a second to import
 
+    for path in folder.glob("*"):
+        if path.suffix in FORMATS:
+            path.unlink()  # an earlier report may have had figures that this one has not
     write_tables(folder, [table for section in sections for table in section.tables])
     write_pictures(folder, [figure for section in sections for figure in section.figures])
 

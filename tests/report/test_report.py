@@ -1,3 +1,4 @@
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,26 @@ def test_reporting_again_gives_the_same_text(make_run: MakeRun, tmp_path: Path) 
     make_run({"seed": 0}, val={"loss": 0.5})
     first, second = (report(tmp_path, pictures=False) for _ in range(2))
     assert first.text == second.text
+
+
+def test_every_figure_and_table_of_the_page_is_a_file_and_nothing_else_is(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    for lr in (0.01, 0.1):
+        for seed in range(2):
+            make_run(
+                {"seed": seed, "optimizer": {"name": "adam", "lr": lr}},
+                val={"loss": lr, "accuracy": 1 - lr},
+                curves={"accuracy/val": [0.1, 1 - lr], "loss/val": [0.25, lr]},
+            )
+    stale = tmp_path / "report" / "of_an_earlier_report.svg"
+    stale.parent.mkdir()
+    stale.touch()
+    made = report(tmp_path)
+    linked = set(re.findall(r'href="(report/[^"]+)"', made.page.read_text()))
+    found = {f"report/{path.name}" for path in (tmp_path / "report").iterdir()}
+    assert {"report/ranking.csv", "report/intervals.svg"} <= linked
+    assert found == linked | {"report/curves.parquet"}
 
 
 def test_the_text_ends_with_the_places_of_its_files(make_run: MakeRun, tmp_path: Path) -> None:
