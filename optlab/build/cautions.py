@@ -185,6 +185,15 @@ def _of_data(case: _Case) -> Iterator[str]:
         yield f"trainer.threads={threads} is more than the {cores} cores of this machine: slower"
 
 
+def _of_histograms(case: _Case) -> Iterator[str]:
+    every = case.value("diagnostics", "histograms_every")
+    if every and not case.value("logger", "tensorboard"):
+        yield (
+            f"diagnostics.histograms_every={every} does nothing with logger.tensorboard=false: "
+            "histograms go to TensorBoard alone"
+        )
+
+
 #: Cadences in updates, each with its default, which stands for runs of any length.
 _CADENCES = (
     ("trainer", "log_every", TrainerConfig.log_every),
@@ -193,7 +202,7 @@ _CADENCES = (
 _GRADIENT_DESCENT = ("sgd", "minibatch_gd", "batch_gd", "foreign")
 _CAUTIONS: tuple[Callable[[_Case], Iterator[str]], ...] = (
     *(_of_batches, _of_epochs, _of_early_stopping),
-    *(_of_methods, _of_networks, _of_data),
+    *(_of_methods, _of_networks, _of_data, _of_histograms),
 )
 
 

@@ -62,6 +62,9 @@ class DiagnosticsConfig:
             training rows. See `optlab.diagnostics.gradient_flow`.
         dead_units: Record at each evaluation the share of hidden units that no training row wakes;
             that takes a pass forward over all of them.
+        histograms_every: Updates between histograms of weights and gradients by parameter, for
+            TensorBoard alone; 0 turns them off. A run has them of at most 50 parameters and at 100
+            updates: of a longer one there are fewer. See `optlab.train.stack.distributions`.
     """
 
     every: Natural = 250
@@ -70,6 +73,7 @@ class DiagnosticsConfig:
     update_ratios: bool = True
     flow_every: Natural = 500
     dead_units: bool = False
+    histograms_every: Natural = 0
 
     def __post_init__(self) -> None:
         validate(self, "diagnostics")
@@ -83,11 +87,15 @@ class LoggerConfig:
         tensorboard: Write TensorBoard event files.
         table: Write ``metrics.parquet``.
         console: Show progress on the terminal.
+        figures: Whether a run draws itself at its end: mistakes on the validation rows, the path
+            over a test function, activations, first weights. ``"auto"``: one that trains alone
+            does, and those of a sweep do not.
     """
 
     tensorboard: bool = True
     table: bool = True
     console: bool = True
+    figures: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         validate(self, "logger")

@@ -24,6 +24,10 @@ Tags:
     ``verdict/<name>``              severity of a verdict, at the end of a run that has it
     ==============================  ================================================================
 
+TensorBoard alone has what is no number: the texts ``model`` and ``verdicts``; the histograms
+``weights/<name>`` and ``gradients/<name>``; and what a run draws at its end (`optlab.figures`):
+``confusion``, ``samples``, ``path``, ``activations`` and ``first_weights``.
+
 Steps count parameter updates from 0, before the first. Values may be nan or infinite.
 """
 

@@ -6,39 +6,25 @@ mostly what a call of Python costs: alone it takes ten microseconds, among thous
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from itertools import starmap
 
 import numpy as np
+import numpy.typing as npt
 
 from optlab.config.schema import LoggerConfig
 from optlab.loggers import event_file
 from optlab.loggers.base import Position, require_position
-from optlab.loggers.buffer import RecordBuffer, Records
+from optlab.loggers.buffer import RecordBuffer
+from optlab.loggers.event_values import image_value
+from optlab.loggers.sweep_events import EventFiles, LoggedRun
 from optlab.loggers.sweep_table import SweepTable
 from optlab.loggers.table import METRICS_FILE
-from optlab.results import RunResult, named
+from optlab.results import RunResult
 
 FLUSH_S = 5.0  # between two writes
 REST = 100  # times what a write took pass before the next: slow disks get fewer and larger ones
 MAX_VALUES = 1_000_000  # in memory; writing them takes 200 bytes for each
-
-
-@dataclass(frozen=True)
-class LoggedRun:
-    """A run as its records name it.
-
-    Attributes:
-        folder: The run folder, which lies in the sweep's folder.
-        hparams: Hyperparameters by dotted name, as `TensorBoardLogger` takes them.
-        group: Name shared by the runs that differ only in their seed.
-        has_events: Whether TensorBoard is given the run, where it is given any.
-    """
-
-    folder: Path
-    hparams: Mapping[str, object]
-    group: str
-    has_events: bool = True
+MAX_BYTES = 2**26  # of histograms in memory
 
 
 class SweepRecords:
@@ -69,7 +55,7 @@ class SweepRecords:
         if since is not None:
             require_position(since, wanted)
         since = since or {}
-        self._events = _EventFiles(runs, since.get("tensorboard")) if wanted.tensorboard else None
+        self._events = EventFiles(runs, since.get("tensorboard")) if wanted.tensorboard else None
         if wanted.table:
             names = [run.folder.name for run in runs]
             self._table = SweepTable(folders[0], names, since.get("table"))
@@ -94,6 +80,23 @@ class SweepRecords:
         """Record values of several runs at the same updates."""
         self._buffer.add_block(runs, updates, epochs, tags, values)
         self._flush_if_due()
+
+    def histograms(
+        self, run: int, update: int, numbers: Mapping[str, npt.NDArray[np.generic]]
+    ) -> None:
+        """Record how weights and gradients of a run are distributed, where TensorBoard has it."""
+        if self._events:
+            self._events.add(run, lambda: event_file.histograms_record(update, numbers))
+            self._flush_if_due()
+
+    def draw(
+        self, run: int, update: int, pictures: Mapping[str, bytes], texts: Mapping[str, str]
+    ) -> None:
+        """Record pictures (PNG) and texts (markdown) by tag, where TensorBoard has the run."""
+        if self._events:
+            images = starmap(image_value, pictures.items())
+            self._events.add(run, lambda: event_file.values_record(images, update))
+            self._events.add(run, lambda: event_file.texts_record(texts))
 
     def finish(self, run: int, result: RunResult) -> None:
         """Record how a run ended; at most once."""
@@ -135,98 +138,7 @@ class SweepRecords:
 
     def _flush_if_due(self) -> None:
         self._refuse_after_the_end()
-        if time.perf_counter() >= self._due_s or self._buffer.num_values >= MAX_VALUES:
+        waiting = 0 if self._events is None else self._events.num_bytes
+        is_much = self._buffer.num_values >= MAX_VALUES or waiting >= MAX_BYTES
+        if is_much or time.perf_counter() >= self._due_s:
             self.flush()
-
-
-class _EventFiles:
-    """One event file for each run that has one, open only while it is written to."""
-
-    def __init__(self, runs: Sequence[LoggedRun], since: Position | None = None) -> None:
-        shown = {i: run for i, run in enumerate(runs) if run.has_events}
-        folders = [run.folder for run in shown.values()]
-        self._name = event_file.file_name(*folders) if since is None else Path(since["file"]).name
-        self._paths = {i: run.folder / self._name for i, run in shown.items()}
-        self._first = {
-            i: event_file.first_records(run.hparams, run.group) for i, run in shown.items()
-        }
-        self._last: dict[int, bytes] = {}
-        self._ended: set[int] = set()
-        sizes = {} if since is None else since["bytes"]
-        for run, path in self._paths.items():
-            if path.parent.name in sizes:
-                event_file.reopened(path, sizes[path.parent.name]).close()
-                event_file.remove_later(path)
-                del self._first[run]
-
-    def position(self) -> Position:
-        """Return how many bytes the files have."""
-        sizes = {path.parent.name: event_file.forced(path) for path in self._paths.values()}
-        return {"file": self._name, "bytes": sizes}
-
-    def end(self, run: int, result: RunResult | None) -> None:
-        """Note how a run ended, to be written after its records."""
-        self._ended.add(run)
-        if run in self._paths:
-            self._last[run] = event_file.last_records(result)
-
-    def end_others(self) -> None:
-        """Note that the runs which have not ended failed."""
-        for run in self._paths.keys() - self._ended:
-            self.end(run, None)
-
-    def write(self, records: Sequence[Records]) -> None:
-        """Write records, and what was noted, to the runs' files."""
-        curves = _by_run([_of_runs(own, list(self._paths)) for own in records])
-        for run in sorted({*curves, *self._first, *self._last}):
-            parts = (self._first.get(run), curves.get(run), self._last.get(run))
-            path = self._paths[run]
-            if run in self._first and not path.parent.is_dir():
-                path.parent.mkdir(parents=True)
-            with named(path), path.open("ab") as file:
-                file.write(b"".join(part for part in parts if part is not None))
-        self._first, self._last = {}, {}
-
-
-def _of_runs(records: Records, runs: Sequence[int]) -> Records:
-    """Return the records of some runs."""
-    at = np.flatnonzero(np.isin(records.runs, runs))
-    columns = ("runs", "updates", "epochs", "times", "places", "values")
-    return Records(records.tags, *(getattr(records, name)[at] for name in columns))
-
-
-def _by_run(records: Sequence[Records]) -> dict[int, memoryview]:
-    """Return the bytes of each run's records, in the order in which they were made."""
-    pieces = [piece for own in records for piece in _encoded(own)]
-    if not pieces:
-        return {}
-    runs = np.concatenate([own for own, _, _ in pieces])
-    places = np.concatenate([own for _, own, _ in pieces])
-    lengths = np.concatenate([np.full(len(data), data.shape[1]) for _, _, data in pieces])
-    order = np.lexsort((places, runs))
-    ends = np.cumsum(lengths[order])
-    starts = np.empty_like(ends)
-    starts[order] = ends - lengths[order]
-    content = np.empty(ends[-1], np.uint8)
-    row = 0
-    for *_, data in pieces:
-        own = starts[row : row + len(data)]
-        content[own[:, None] + np.arange(data.shape[1])] = data
-        row += len(data)
-    found, first = np.unique(runs[order], return_index=True)
-    bounds = [*(ends - lengths[order])[first].tolist(), len(content)]
-    whole = content.data
-    return {run: whole[slice(*bounds[i : i + 2])] for i, run in enumerate(found.tolist())}
-
-
-def _encoded(records: Records) -> list[tuple[np.ndarray, np.ndarray, event_file.Bytes]]:
-    """Return runs, places and bytes of records, apart where these are of other lengths."""
-    sizes = event_file.step_bytes(records.updates)
-    found = []
-    for size in np.unique(sizes):
-        at = np.flatnonzero(sizes == size)
-        data = event_file.scalar_records(
-            records.tags, records.times[at], records.updates[at], records.values[at]
-        )
-        found.append((records.runs[at], records.places[at], data))
-    return found

@@ -13,10 +13,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from tensorboard.compat.proto.event_pb2 import Event
 
 from optlab.loggers import event_file
 from optlab.loggers.base import Position
+from optlab.loggers.event_values import image_value
 from optlab.results import RunResult, named
 
 
@@ -65,7 +68,15 @@ class TensorBoardLogger:
 
     def text(self, tag: str, markdown: str) -> None:
         """Write a text for TensorBoard's text page."""
-        self._write(event_file.text_record(tag, markdown))
+        self._write(event_file.texts_record({tag: markdown}))
+
+    def histograms(self, update: int, numbers: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Write how numbers of any shape are distributed, by tag, as one event."""
+        self._write(event_file.histograms_record(update, numbers))
+
+    def image(self, tag: str, update: int, png: bytes) -> None:
+        """Write a picture for TensorBoard's page of images."""
+        self._write(event_file.values_record([image_value(tag, png)], update))
 
     def position(self) -> Position:
         """Force what was written to the disk, and return how far it is."""

@@ -4,35 +4,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-#: Okabe and Ito (2008), told apart with any colour vision; yellow left out, too light on white.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+from optlab.figures.settings import COLOURS, GREY, SETTINGS, SHADES
+
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "LINES",
+    "LINE_SHADES",
+    "MARKERS",
+    "REST",
+    "SETTINGS",
+    "SHADES",
+    "TWO_SIDED",
+    "Style",
+    "styles",
+]
+
 #: Once through the colours with each; a colour comes again only with another line and marker.
 LINES = ("-", (0, (4, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "p", "d", "8", "*")
-GREY = "#B0B0B0"
-
-#: Settings of matplotlib. At 900 pixels' width a point is 1.4 pixels: no text below 11 pixels.
-SETTINGS: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "figure.titlesize": 10,
-    "figure.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#E6E6E6",
-    "grid.linewidth": 0.8,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "legend.handlelength": 3.0,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 5,
-    "lines.solid_capstyle": "butt",
-    "lines.markeredgecolor": "white",
-    "lines.markeredgewidth": 0.6,
-}
+#: Of values on two sides of a middle, told apart with any colour vision.
+TWO_SIDED = ("#0072B2", "#7DB3D5", "#F4F3EF", "#EBA77D", "#D55E00")
+#: Of lines, which must be seen on white and on black.
+LINE_SHADES = ("#0072B2", "#6B93AD", "#A9A6A0", "#C08456", "#D55E00")
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,7 @@ class Array:
         training = ArrayTraining(start, *keeps, parts, self.means, self._origin)
         with closing(training.records()) as records:
             ended = training.fit(records, stop, self.progress, self._advanced)
+            training.draw(records, ended)
             backend, judge = training.backend, training.judge
             execution = self._execution(backend)
             results: dict[int, RunResult] = {}

@@ -1,14 +1,16 @@
 """The training of an array's runs, from their beginning or from where they stopped."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from optlab.config import bind
 from optlab.config.schema import LoggerConfig
+from optlab.diagnostics.model_summary import model_summary
 from optlab.identity import OUTCOME_FREE, cell_hash, flatten
 from optlab.loggers.base import LostRecords
-from optlab.loggers.sweep_records import LoggedRun, SweepRecords
+from optlab.loggers.sweep_events import LoggedRun
+from optlab.loggers.sweep_records import SweepRecords
 from optlab.saying import say, warn
 from optlab.stopping import Stop
 from optlab.sweep.array_checkpoints import ArrayCheckpoints, Start
@@ -59,6 +61,7 @@ class ArrayTraining:
         self._runs, self._parts, self._means = start.runs, parts, means
         self._checkpoints, self._ledger = checkpoints, ledger
         self._origin, self.judge = origin, Judge(parts)
+        self._models: dict[Hashable, str] = {}
         self.backend = backend_of(means, parts)
         keeps = "best" if means.checkpoint == "best" else "last"
         configs = [run.config for run in start.runs]
@@ -67,8 +70,9 @@ class ArrayTraining:
 
     def records(self) -> SweepRecords:
         """Open what takes the runs' records."""
-        runs = [_logged(run, self._means) for run in self._runs]
         wanted = LoggerConfig(**bind(LoggerConfig, self._runs[0].config["logger"], "logger"))
+        pairs = zip(self._runs, self._parts, strict=True)
+        runs = [self._logged(run, part, wanted.tensorboard) for run, part in pairs]
         try:
             return SweepRecords(runs, wanted, self._since.get("records"))
         except LostRecords as error:
@@ -102,7 +106,33 @@ class ArrayTraining:
             lambda run, outcome: progress.ended(names[run], outcome),
             Keeper(self._checkpoints.of(self._runs), every_s, stop, beside),
             self._state(),
+            records.histograms,
         )
+
+    def draw(self, records: SweepRecords, ended: Sequence[Ended]) -> None:
+        """Draw the runs, which have ended, where the configuration says that those of sweeps do."""
+        if self._runs[0].config["logger"]["figures"] is not True:
+            return
+        from optlab.sweep.run_figures import run_figures  # imports matplotlib
+
+        records.flush()  # the table is read
+        for place, (run, part, end) in enumerate(zip(self._runs, self._parts, ended, strict=True)):
+            drawn = run_figures(run.config, part, run.folder)
+            records.draw(place, end.outcome.updates, drawn.pictures, drawn.texts)
+
+    def _logged(self, run: PlannedRun, part: Parts, has_events: bool) -> LoggedRun:
+        """Return the run as its records name it: seeds of a cell share a row of hyperparameters."""
+        shown = {k: v for k, v in run.config.items() if k not in OUTCOME_FREE | {"seed"}}
+        has_events &= self._means.shown is None or run.number in self._means.shown
+        texts = {"model": self._model(part)} if has_events else {}
+        return LoggedRun(run.folder, flatten(shown), cell_hash(run.config), has_events, texts)
+
+    def _model(self, part: Parts) -> str:
+        """Return the summary of a run's model: of an array's runs, most have the same."""
+        kinds = tuple((name, type(module)) for name, module in part.module.named_modules())
+        if kinds not in self._models:
+            self._models[kinds] = model_summary(part.module, part.data.train.x[:2])
+        return self._models[kinds]
 
     def _state(self) -> State | None:
         """Return how the runs stand, once: it takes as much memory as they do."""
@@ -147,10 +177,3 @@ def _count(runs: Sequence[PlannedRun], verb: str = "go") -> str:
     if len(runs) > 1:
         return f"{len(runs)} runs {verb}"
     return f"{runs[0].name} {'goes' if verb == 'go' else f'{verb}s'}"
-
-
-def _logged(run: PlannedRun, means: Means) -> LoggedRun:
-    """Return the run as its records name it: seeds of one cell share a row of hyperparameters."""
-    shown = {k: v for k, v in run.config.items() if k not in OUTCOME_FREE | {"seed"}}
-    has_events = means.shown is None or run.number in means.shown
-    return LoggedRun(run.folder, flatten(shown), cell_hash(run.config), has_events)

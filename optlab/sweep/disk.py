@@ -11,6 +11,7 @@ from optlab.sweep.plan_text import size
 from optlab.sweep.planned import PlannedRun
 from optlab.sweep.program import Plan
 from optlab.sweep.settings import SweepSettings
+from optlab.train.stack.distributions import cadence
 
 #: Bytes of which a file takes a whole number, and so does a folder, on most file systems.
 BLOCK = 4096
@@ -18,6 +19,8 @@ BLOCK = 4096
 VALUE_BYTES = {"tensorboard": 32, "table": 4}
 #: At the beginning of TensorBoard's file: the run's configuration.
 HEAD = 2_000
+#: Of a look at weights and gradients of a small network.
+HISTOGRAMS = 3_000
 #: Of a run's record in the ledger.
 RECORD = 2_000
 #: Values of a record of the training loss, an evaluation, a look at norms and one at the flow, of a
@@ -75,7 +78,9 @@ def needed_bytes(
     found = len(runs) * (3 * BLOCK + RECORD)  # folder, configuration and result
     found += sum(VALUE_BYTES["table"] * values[r.name] for r in runs if r.config["logger"]["table"])
     for run in _with_events(runs)[:shown]:
-        found += -(-(HEAD + VALUE_BYTES["tensorboard"] * values[run.name]) // BLOCK) * BLOCK
+        size_of_file = HEAD + VALUE_BYTES["tensorboard"] * values[run.name]
+        size_of_file += HISTOGRAMS * _looks(run, updates.get(run.name, 0))
+        found += -(-size_of_file // BLOCK) * BLOCK
     return found
 
 
@@ -91,6 +96,12 @@ def _values(run: PlannedRun, updates: int) -> int:
     for option, count in (("every", OF_NORMS), ("flow_every", OF_FLOW)):
         values += count * updates // diagnostics[option] if diagnostics[option] else 0
     return int(values)
+
+
+def _looks(run: PlannedRun, updates: int) -> int:
+    """Return how often a run's weights and gradients are looked at, for histograms."""
+    every = cadence(run.config["diagnostics"]["histograms_every"], updates)
+    return 1 + updates // every if every else 0
 
 
 def _refuse_without_names(folder: Path, files: int) -> None:

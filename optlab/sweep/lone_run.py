@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from optlab.config import ConfigError, check_value
+from optlab.diagnostics.model_summary import model_summary
 from optlab.loggers.base import LostRecords
 from optlab.loggers.console import Console
 from optlab.results import RunResult, last_values, write_result
@@ -59,6 +60,9 @@ class LoneRun:
             self._since = {}
             loggers = RunLoggers(self.job.folder, self.job.config)
         with loggers:
+            if not self._since:
+                x = self.parts.data.train.x[:2]
+                loggers.text("model", model_summary(self.parts.module, x))
             if loggers.has_console:
                 console = Console() if self.job.alone else Console(max_lines=0)
                 loggers.show(console, self.job.title(), self.parts.num_updates)
@@ -80,7 +84,9 @@ class LoneRun:
         every_s = check_value(job.config["checkpoint_s"], NonNegative | None, "checkpoint_s")
         keeper = Keeper(self._checkpoints, every_s, self._stop, lambda: self._beside(loggers))
         training = StackTraining([self.parts], self._backend)
-        (ended,) = training.fit(EachRecord(emit), checkpointer=keeper, since=self._state())
+        (ended,) = training.fit(
+            *(EachRecord(emit), None, None, keeper, self._state(), loggers.histograms)
+        )
         outcome, scores = ended.outcome, ended.scores
         job.progress = {"updates": outcome.updates, "epochs": outcome.epochs}
         result = job.result(
@@ -95,6 +101,7 @@ class LoneRun:
             **scores,
         )
         loggers.log(outcome.updates, outcome.epochs, last_values(result))
+        loggers.draw(job.config, self.parts, outcome.updates, job.alone)
         loggers.finish(result)
         return result
 

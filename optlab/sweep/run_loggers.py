@@ -13,6 +13,8 @@ from optlab.loggers.console import Console
 from optlab.loggers.table import MetricsTable
 from optlab.loggers.tensorboard import TensorBoardLogger
 from optlab.results import RunResult
+from optlab.train.parts import Parts
+from optlab.train.stack.distributions import TakeNumbers
 
 
 class RunLoggers:
@@ -34,6 +36,7 @@ class RunLoggers:
         if since is not None:
             require_position(since, wanted)
         since = since or {}
+        self._folder, self._figures = folder, wanted.figures
         self._files: dict[str, TensorBoardLogger | MetricsTable] = {}
         self._others: list[Logger] = []
         with ExitStack() as stack:
@@ -71,6 +74,36 @@ class RunLoggers:
             for logger in waiting:
                 logger.log(update, epoch, values)
             raise
+
+    @property
+    def _tensorboard(self) -> TensorBoardLogger | None:
+        found = self._files.get("tensorboard")
+        return found if isinstance(found, TensorBoardLogger) else None
+
+    @property
+    def histograms(self) -> TakeNumbers | None:
+        """What takes weights and gradients of the run, where something keeps them."""
+        logger = self._tensorboard
+        return None if logger is None else lambda _, *look: logger.histograms(*look)
+
+    def text(self, tag: str, markdown: str) -> None:
+        """Record a text, where it can be shown."""
+        for logger in (*self._files.values(), *self._others):
+            logger.text(tag, markdown)
+
+    def draw(self, config: Mapping[str, Any], parts: Parts, update: int, is_alone: bool) -> None:
+        """Draw the run at its end, where that is wanted; see `optlab.sweep.run_figures`."""
+        if not (is_alone if self._figures == "auto" else self._figures):
+            return
+        from optlab.sweep.run_figures import run_figures  # imports matplotlib
+
+        self.position()  # the table is read
+        drawn = run_figures(config, parts, self._folder)
+        for name, text in drawn.texts.items():
+            self.text(name, text)
+        for name, png in drawn.pictures.items():
+            if self._tensorboard is not None:
+                self._tensorboard.image(name, update, png)
 
     def position(self) -> Position:
         """Write what there is, and return how far that is."""

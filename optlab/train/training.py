@@ -11,6 +11,7 @@ from optlab.train.course import Schedule, num_updates
 from optlab.train.objective import Objective
 from optlab.train.run import Run
 from optlab.train.samplers import Sampler
+from optlab.train.stack.distributions import TakeNumbers
 from optlab.train.stack.ended import Ended
 from optlab.train.stack.loop import StackTraining
 from optlab.train.stack.sequential import Sequential
@@ -48,13 +49,15 @@ class Training:
         """Updates of the whole training, unless it stops early."""
         return num_updates(self)
 
-    def fit(self, emit: Emit) -> Ended:
+    def fit(self, emit: Emit, numbers: TakeNumbers | None = None) -> Ended:
         """Train, and return how it ended; the module then holds the weights to use.
 
         Args:
             emit: Takes ``(update, epoch, {tag: value})`` of every record.
+            numbers: Takes weights and gradients; see `StackTraining.fit`.
         """
-        (ended,) = StackTraining([self], Sequential([self.run])).fit(EachRecord(emit))
+        stack = StackTraining([self], Sequential([self.run]))
+        (ended,) = stack.fit(EachRecord(emit), numbers=numbers)
         return ended
 
     def evaluate(self, split: Split) -> dict[str, float]:

@@ -30,6 +30,7 @@ CASES = {
     "init=constant": "init=constant makes all units of a hidden layer alike",
     "model.hidden=[] model.dropout=0.5": "model.dropout=0.5 does nothing",
     "model.norm_position=post": "model.norm_position=post does nothing without a norm",
+    "diagnostics.histograms_every=4 logger.tensorboard=false": "diagnostics.histograms_every=4",
     "trainer.threads=1024": "trainer.threads=1024 is more than the",
 }
 
@@ -49,6 +50,7 @@ SOUND = [
     "init=zeros model.hidden=[]",
     "init=identity",
     "model.norm_position=post norm=batchnorm",
+    "logger=none",
 ]
 
 

@@ -9,7 +9,8 @@ import pytest
 from optlab.config.schema import LoggerConfig
 from optlab.loggers.base import LostRecords, require_position
 from optlab.loggers.buffer import RecordBuffer
-from optlab.loggers.sweep_records import LoggedRun, SweepRecords
+from optlab.loggers.sweep_events import LoggedRun
+from optlab.loggers.sweep_records import SweepRecords
 from optlab.loggers.sweep_table import SweepTable
 from optlab.loggers.table import MetricsTable, read_metrics
 from optlab.loggers.tensorboard import TensorBoardLogger

@@ -18,7 +18,8 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from optlab.config.schema import LoggerConfig
-from optlab.loggers.sweep_records import LoggedRun, SweepRecords
+from optlab.loggers.sweep_events import LoggedRun
+from optlab.loggers.sweep_records import SweepRecords
 from optlab.loggers.table import METRICS_FILE, MetricsTable, read_metrics
 from optlab.loggers.tensorboard import TensorBoardLogger
 from optlab.results import RunResult

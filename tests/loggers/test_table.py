@@ -9,7 +9,8 @@ import pytest
 
 from optlab.config import ConfigError
 from optlab.config.schema import LoggerConfig
-from optlab.loggers.sweep_records import LoggedRun, SweepRecords
+from optlab.loggers.sweep_events import LoggedRun
+from optlab.loggers.sweep_records import SweepRecords
 from optlab.loggers.table import SCHEMA, MetricsTable, read_metrics
 
 

@@ -1,3 +1,4 @@
+import io
 import json
 import math
 import re
@@ -12,7 +13,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from optlab.loggers.tensorboard import TensorBoardLogger
@@ -45,6 +48,10 @@ class Server:
 
     def get(self, path: str, **query: str) -> Any:
         return self._open(f"{self.url}data/plugin/{path}?{urllib.parse.urlencode(query)}", None)
+
+    def raw(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"{self.url}data/plugin/{path}", timeout=10) as answer:
+            return bytes(answer.read())
 
     def post(self, path: str, payload: object) -> Any:
         return self._open(f"{self.url}data/plugin/{path}", json.dumps(payload).encode())
@@ -221,3 +228,45 @@ def test_a_run_without_verdicts_has_no_text(
     logger.finish(make_result())
     logger.close()
     assert "verdicts" not in read(tmp_path).Tags()["tensors"]
+
+
+def test_the_real_server_shows_histograms_pictures_and_the_model(
+    tmp_path: Path, make_result: Callable[..., RunResult]
+) -> None:
+    content = io.BytesIO()
+    Figure(figsize=(3, 2), dpi=50).savefig(content, format="png")
+    logger = TensorBoardLogger(tmp_path / "run", {}, "cell")
+    logger.text("model", "| layer | parameters |\n|---|--:|\n| output | 330 |")
+    for update in (0, 100):
+        numbers = np.linspace(-1, 1 + update, 61)
+        logger.histograms(update, {"weights/output.weight": numbers, "gradients/none": numbers[:0]})
+    logger.image("confusion", 200, content.getvalue())
+    logger.finish(make_result())
+    logger.close()
+    with served(tmp_path, tmp_path / "server.log") as server:
+        eventually(lambda: server.get("images/tags").get("run"), "pictures")
+        tags = server.get("histograms/tags")["run"]
+        assert set(tags) == {"weights/output.weight", "gradients/none"}
+        looks = server.get("histograms/histograms", run="run", tag="weights/output.weight")
+        assert [step for _, step, _ in looks] == [0, 100]
+        counts = [[count for *_, count in buckets] for *_, buckets in looks]
+        assert [len(own) for own in counts] == [30, 30]
+        assert [sum(own) for own in counts] == [61, 61]
+        (picture,) = server.get("images/images", run="run", tag="confusion", sample="0")
+        assert picture["step"] == 200
+        assert server.raw(f"images/individualImage?{picture['query']}") == content.getvalue()
+        (text,) = server.get("text/text", run="run", tag="model")
+        assert "<th>layer</th>" in text["text"]
+
+
+def test_what_came_after_a_position_is_dropped_and_comes_again(tmp_path: Path) -> None:
+    first = TensorBoardLogger(tmp_path, {}, "cell")
+    first.histograms(0, {"weights/w": np.zeros(3)})
+    position = first.position()
+    first.histograms(10, {"weights/w": np.ones(3)})
+    first.close()
+    second = TensorBoardLogger(tmp_path, {}, "cell", position)
+    for update in (10, 20):
+        second.histograms(update, {"weights/w": np.ones(3)})
+    second.close()
+    assert [event.step for event in read(tmp_path).Tensors("weights/w")] == [0, 10, 20]

@@ -26,10 +26,11 @@ def _composed(*overrides):
 
 def observe(config):
     """Train and return what an option may change, aspect by aspect."""
-    training, records = build(config), []
+    training, records, histograms = build(config), [], []
     start = numbers(training.run.module)
     ended = training.fit(
-        lambda update, epoch, values: records.append((update, epoch, sorted(values)))
+        lambda update, epoch, values: records.append((update, epoch, sorted(values))),
+        lambda run, update, values: histograms.append((update, sorted(values))),
     )
     return {
         "engine": type(training.run).__name__,
@@ -39,6 +40,7 @@ def observe(config):
         "end": numbers(training.run.module),
         "updates": ended.outcome.updates,
         "records": records,
+        "histograms": histograms,
     }
 
 

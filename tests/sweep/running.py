@@ -4,7 +4,10 @@ import polars as pl
 
 from optlab.results import read_result
 
-TINY = ["task=xor", "model.hidden=[4]", "trainer.epochs=3", "logger.console=false"]
+TINY = [
+    *("task=xor", "model.hidden=[4]", "trainer.epochs=3"),
+    *("logger.console=false", "logger.figures=false"),
+]
 
 
 def curve(folder):

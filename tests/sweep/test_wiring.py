@@ -40,6 +40,7 @@ EFFECTS = {
     "diagnostics.flow_every": (3, "records"),
     "diagnostics.dead_units": (True, "records"),
     "full.dead_units": (False, "records"),
+    "diagnostics.histograms_every": (3, "histograms"),
     "schedule.warmup": (0.5, "end"),
     "schedule.final": (0.5, "end"),
     "schedule.decay": (0.5, "end"),

@@ -24,6 +24,7 @@ NETWORK = (
     *("task.rows=80", "trainer.batch_size=10", "trainer.epochs=3", "trainer.log_every=3"),
     *("model.hidden=[8,8]", "model.dropout=0.3", "norm=batchnorm"),
     *("diagnostics.every=4", "diagnostics.flow_every=4", "diagnostics.dead_units=true"),
+    "diagnostics.histograms_every=3",
     *("schedule=cosine", "trainer.patience=3", "regularizer.clip_norm=1"),
 )
 OPTIMIZERS = sorted({*registry.optimizers} - {"foreign"})
@@ -78,7 +79,7 @@ def alone(runs):
 def trained(runs, backend, sink, **options):
     """Train and return how runs ended, without times, and their weights."""
     torch.manual_seed(3)
-    ended = StackTraining(runs, backend(runs)).fit(sink, **options)
+    ended = StackTraining(runs, backend(runs)).fit(sink, numbers=sink.take, **options)
     outcomes = [asdict(end.outcome) | {"train_s": 0.0, "scores": end.scores} for end in ended]
     return outcomes, [run.module.state_dict() for run in runs]
 
@@ -95,6 +96,7 @@ def assert_goes_on(overrides, update, backend=alone, each=ONE, **chosen):
         trained(runs(), backend, cut, checkpointer=after)
     found, found_weights = trained(runs(), backend, cut, since=state_from(after.content))
     np.testing.assert_equal(cut.records, whole.records)
+    np.testing.assert_equal(cut.histograms, whole.histograms)
     np.testing.assert_equal(found, expected)
     for own, other in zip(found_weights, weights, strict=True):
         assert own.keys() == other.keys()

@@ -30,6 +30,14 @@ def rows_of_epoch(samplers: Sequence[Sampler], number: int) -> Tensor | None:
     return _sent(torch.stack(drawn), device).index_select(0, _sent(places, device))
 
 
+def batches_between(rows: Tensor | None, start: int, stop: int, size: int) -> Tensor | None:
+    """Return the rows of some updates of an epoch, (A, K, B), of batches of ``size`` rows."""
+    if rows is None:
+        return None
+    batches = rows[:, start * size : stop * size]
+    return batches.reshape(len(batches), stop - start, -1)
+
+
 def _sent(tensor: Tensor, device: torch.device) -> Tensor:
     """Return a tensor on a device; nobody waits until it is there."""
     if device.type == "cuda":
@@ -73,7 +81,12 @@ def _identity(schedule: Schedule) -> Hashable:
 
 
 def stretches(
-    first: int, last: int, wanted: DiagnosticsConfig, short: bool, log_every: int | None = None
+    first: int,
+    last: int,
+    wanted: DiagnosticsConfig,
+    short: bool,
+    log_every: int | None = None,
+    histograms_every: int = 0,
 ) -> list[tuple[int, int]]:
     """Return the parts of an epoch's updates between which somebody has to look at the runs.
 
@@ -86,6 +99,7 @@ def stretches(
         wanted: What to measure, and how often.
         short: Whether the last batch has fewer rows than the others.
         log_every: Updates of a window at whose end runs that diverged have to stop, if they do.
+        histograms_every: Updates between looks at weights and gradients, right after theirs.
 
     Returns:
         Pairs of the updates made before and after each part.
@@ -96,8 +110,8 @@ def stretches(
     if wanted.every:
         after = set(_multiples(wanted.every, first + 1, last + 1))
         cuts |= after | {update - 1 for update in after}
-    if log_every is not None:
-        cuts |= set(_multiples(log_every, first, last))
+    for every in (log_every, histograms_every):
+        cuts |= set(_multiples(every, first, last)) if every else set()
     if short:
         cuts.add(last - 1)
     ordered = sorted(cuts)

@@ -24,8 +24,9 @@ from torch import Tensor
 from optlab.train.course import Course, num_updates
 from optlab.train.stack.backend import Backend
 from optlab.train.stack.checkpointer import Checkpointer, State, state_of
+from optlab.train.stack.distributions import Distributions, TakeNumbers
 from optlab.train.stack.ended import Ended
-from optlab.train.stack.epochs import Factors, rows_of_epoch, stretches
+from optlab.train.stack.epochs import Factors, batches_between, rows_of_epoch, stretches
 from optlab.train.stack.norms import StackNorms
 from optlab.train.stack.recording import Recording
 from optlab.train.stack.runs import Runs
@@ -64,6 +65,7 @@ class StackTraining:
         on_end: OnEnd | None = None,
         checkpointer: Checkpointer | None = None,
         since: State | None = None,
+        numbers: TakeNumbers | None = None,
     ) -> list[Ended]:
         """Train all runs, and return how each ended.
 
@@ -74,8 +76,9 @@ class StackTraining:
             checkpointer: Is asked between updates whether to keep how the runs stand.
             since: What it was given at some update of the same runs: they go on from there, and
                 make the same updates and records as if they had never stopped. It is used up.
+            numbers: Takes weights and gradients, every ``diagnostics.histograms_every`` updates.
         """
-        loop = _Loop(self, sink, on_advance, on_end, checkpointer)
+        loop = _Loop(self, sink, on_advance, on_end, checkpointer, numbers)
         if since is not None:
             loop.load(since)
         loop.train()
@@ -92,6 +95,7 @@ class _Loop:
         on_advance: Callable[[int], None] | None,
         on_end: OnEnd | None,
         checkpointer: Checkpointer | None,
+        numbers: TakeNumbers | None,
     ) -> None:
         courses, first = training.courses, training.courses[0]
         self.courses, self.backend = courses, training.backend
@@ -110,6 +114,8 @@ class _Loop:
         self.recording = Recording(sink, self.updates_per_epoch)
         self.factors_of = Factors([course.schedule for course in courses], num_updates(first))
         self.norms = StackNorms(self.runs.members, self.diagnostics)
+        cadence = self.diagnostics.histograms_every, num_updates(first)
+        self.distributions = Distributions(self.runs.members, *cadence, numbers)
         self.rows: Tensor | None = None
         self.factors: Tensor
         self.updates, self.update_s, self.has_begun = 0, math.inf, False
@@ -130,6 +136,7 @@ class _Loop:
         """Run the epochs until the last, or until no run is left."""
         if not self.has_begun:
             self.evaluate(0)
+            self.distributions.look(self.runs.active, 0)
         for run in self.runs.active:
             self.runs.members[run].module.train()
         for epoch in range(self.updates // self.updates_per_epoch + 1, self.trainer.epochs + 1):
@@ -148,9 +155,8 @@ class _Loop:
         if active:
             self.rows = rows_of_epoch([self.courses[run].sampler for run in active], epoch - 1)
             self.factors = self.factors_of.between(first, last, active)
-        for start, stop in stretches(
-            first, last, self.diagnostics, self.has_short_batch, self.looks_every
-        ):
+        every = self.looks_every, self.distributions.every
+        for start, stop in stretches(first, last, self.diagnostics, self.has_short_batch, *every):
             while self.updates < stop and self.runs.active:
                 self.keep()
                 if self.updates == start:
@@ -181,23 +187,17 @@ class _Loop:
             self.norms.before(active)
         start, end = self.updates - first, stop - first
         factors = self.factors[:, start:end]
-        values = self.made(self.rows_between(start, end), factors)
+        size = self.courses[0].sampler.batch_size
+        values = self.made(batches_between(self.rows, start, end, size), factors)
         self.updates = stop
         if is_measured:
             self.recording.all(active, stop, self.norms.after(active))
+        self.distributions.look(active, stop)
         found = self.windows.add(active, values, factors.numpy())
         for run, (update, diverged) in found.items():
             self.runs.standings[run].outcome.updates = update
             self.runs.standings[run].end_diverged(diverged)
         self.leave(list(found))
-
-    def rows_between(self, start: int, stop: int) -> Tensor | None:
-        """Return the rows of some updates of the epoch, (A, K, B)."""
-        if self.rows is None:
-            return None
-        size = self.courses[0].sampler.batch_size
-        batches = self.rows[:, start * size : stop * size]
-        return batches.reshape(len(batches), stop - start, -1)
 
     def made(self, rows: Tensor | None, factors: Tensor) -> np.ndarray:
         """Have the updates made and wait for their values, on the training clock."""

@@ -23,9 +23,15 @@ def parts(common: tuple[str, ...], each: tuple[tuple[str, ...], ...], task: str)
 
 @dataclass
 class Kept:
-    """A sink that keeps each run's records in the order in which they came."""
+    """A sink that keeps each run's records in the order in which they came, and its histograms."""
 
     records: dict[int, list] = field(default_factory=dict)
+    histograms: dict[int, list] = field(default_factory=dict)
+
+    def take(self, run, update, numbers):
+        """Keep the numbers of histograms."""
+        found = {tag: values.copy() for tag, values in numbers.items()}
+        self.histograms.setdefault(run, []).append((update, found))
 
     def log(self, run, update, epoch, values):
         """Keep one record."""
