@@ -75,6 +75,9 @@ def page(group: str, name: str, own: catalog.Texts = catalog.NO_PLUGINS) -> str:
     documented = ELSEWHERE.get((group, catalog.configured(group, name)), taker)
     parts = [_head(name, choice.summary), choice.notes, _prose(documented, choice)]
     parts += ["\n".join(["Options:", *_options(choice, taker)])] if choice.options else []
+    if choice.swept:
+        lines = (f"  {key}={value}" for key, value in choice.swept.items())
+        parts.append("\n".join(["A sweep varies, unless its line says otherwise:", *lines]))
     if isinstance(taker, type) and issubclass(taker, RuleOptimizer):
         parts += _measured(taker)
     return "\n\n".join(part for part in (*parts, _where(documented)) if part)

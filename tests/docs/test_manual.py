@@ -152,6 +152,15 @@ def test_every_option_of_every_choice_has_its_value_what_is_allowed_and_a_meanin
             assert re.match(r"\w|[(^]", meaning), (name, key)
 
 
+def test_a_page_says_what_a_sweep_varies_by_itself() -> None:
+    shown = page("task", "saddle").partition("unless its line says otherwise:\n")[2]
+    assert shown.splitlines()[:2] == [
+        "  model.start=[1.0,1.0e-6],[-0.8,1.0e-3],[0.5,-0.1]",
+        "  optimizer.lr=1e-4,1e-3,1e-2,1e-1",
+    ]
+    assert "unless its line" not in page("task", "digits")
+
+
 def test_the_meaning_of_an_option_is_the_comment_of_its_file() -> None:
     table = explained("model", "lstm")
     assert table["layers"] == ("1  (an integer in [1, 10000])", "number of layers")
