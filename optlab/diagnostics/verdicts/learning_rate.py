@@ -37,6 +37,9 @@ SOME_RISES = 0.001
 #: A loss below this share of the reference has been learned: rises there do not matter.
 LEARNED = 0.1
 
+#: A loss of this share of the reference and less is none: how many times it rises says nothing.
+NOTHING = 1e-6
+
 #: Size of an update beside the weights, at the largest of the weights: at 1e-4 ten thousand
 #: updates in one direction are needed to replace them.
 TINY_UPDATE = 1e-4
@@ -83,9 +86,11 @@ def _signs(history: History, facts: Facts) -> Iterator[tuple[float, int, str]]:
 def _of_losses(seen: Learning) -> Iterator[tuple[float, int, str]]:
     values, updates, reference = seen.smooth.values, seen.smooth.updates, seen.reference
     lowest = int(values.argmin())
-    rise = seen.end / max(float(values[lowest]), 1e-300)
+    least = float(values[lowest])
+    rise = seen.end / max(least, NOTHING * reference)
     if rise >= RISE and seen.left >= LEARNED:
-        text = f"the loss rose {rise:.2g}-fold, from {values[lowest]:.2g} to {seen.end:.2g}"
+        fold = f"{rise:.2g}-fold, " if least > NOTHING * reference else ""
+        text = f"the loss rose {fold}from {least:.2g} to {seen.end:.2g}"
         yield rise / RISE, int(updates[lowest]), text
     top = int(values.argmax())
     above = float(values[top]) / max(reference, seen.start)

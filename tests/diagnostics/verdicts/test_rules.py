@@ -175,6 +175,12 @@ def test_a_loss_that_ends_above_its_lowest_has_too_high_a_rate():
     assert "rose 3.7-fold" in found({"loss/train": rising})["lr_too_high"].sentence
 
 
+def test_a_loss_that_rises_from_nothing_has_a_severity_that_says_something() -> None:
+    verdict = found({"loss/train": [1.0, *[0.0] * 12, *[0.9] * 12]})["lr_too_high"]
+    assert "the loss rose from 0 to" in verdict.sentence
+    assert verdict.severity < 1e7
+
+
 def test_rise_of_a_loss_that_has_been_learned_does_not_matter():
     rising = [*np.geomspace(2.5, 0.001, 20), *np.geomspace(0.001, 0.01, 20)]
     assert "lr_too_high" not in found({"loss/train": rising})
