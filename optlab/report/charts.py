@@ -29,7 +29,7 @@ class Axis:
     Attributes:
         title: What it shows, with its unit where it has one: ``"training time (s)"``.
         scale: How values lie on it.
-        names: Of the places 0, 1, ... of an axis of names.
+        names: Of the places 0, 1, ... of an axis of names, from the left or from above.
         ends: Lowest and highest value shown; by default all are.
     """
 

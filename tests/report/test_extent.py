@@ -75,7 +75,15 @@ def test_rates_have_ticks_of_their_own_where_there_is_room() -> None:
         "0.1",
     ]
     close = [1e-3, 1.1e-3, 0.1]
-    assert extent(chart(series([1, 2, 3], close), x=axis)).x.ticks == ()
+    assert [t for _, t in extent(chart(series([1, 2, 3], close), x=axis)).x.ticks] == [
+        "0.001",
+        "0.002",
+        "0.005",
+        "0.01",
+        "0.02",
+        "0.05",
+        "0.1",
+    ]
 
 
 def test_infinite_values_are_crosses_at_the_edge_apart_from_what_is_drawn() -> None:
@@ -113,6 +121,12 @@ def test_every_axis_has_two_ends(scale: Scale, values: list[float]) -> None:
     for span in (part.x, part.y):
         assert np.isfinite([span.low, span.high]).all()
         assert span.low < span.high
+
+
+def test_losses_as_large_as_a_float_can_be_have_an_axis() -> None:
+    span = extent(chart(series([1e-300, 1e300, INF]), y=Axis("loss", "log"))).y
+    assert 0 < span.low < 1e-300 < 1e300 < span.high < INF
+    assert all(span.low <= at <= span.high for at, _ in span.ticks)
 
 
 def test_a_field_is_what_is_shown_however_far_a_path_leaves_it() -> None:

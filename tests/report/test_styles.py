@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from optlab.report.styles import COLOURS, REST, styles
+from optlab.report.styles import COLOURS, LINE_SHADES, REST, SHADES, TWO_SIDED, styles
 
 NAMES = [f"optimizer_{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
 
@@ -65,3 +65,13 @@ def test_a_look_does_not_depend_on_who_is_best() -> None:
 def test_beyond_two_rounds_of_colours_the_least_important_are_grey() -> None:
     looks = styles([*reversed(NAMES)])
     assert [name for name, look in looks.items() if look != REST] == NAMES[:-15:-1]
+
+
+@pytest.mark.parametrize("vision", COLOUR_VISION)
+def test_shades_get_darker_and_sides_are_told_apart_with_any_colour_vision(vision: str) -> None:
+    lightness = [lab(colour, vision)[0] for colour in SHADES]
+    assert (np.diff(lightness) < -3).all()
+    for colours in (TWO_SIDED, LINE_SHADES):
+        seen = [lab(colour, vision) for colour in colours]
+        assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
+    assert np.argmax([lab(colour, vision)[0] for colour in TWO_SIDED]) == 2

@@ -49,6 +49,12 @@ def test_many_trials_keep_their_digits() -> None:
     np.testing.assert_allclose(expected_best(np.arange(1.0, n + 1)), (n + 1) / (k + 1), rtol=1e-9)
 
 
+def test_some_budgets_are_those_of_all() -> None:
+    values, some = np.array([3.0, 1.0, 2.0, math.inf, 5.0]), np.array([1.0, 3.0, 5.0])
+    np.testing.assert_array_equal(expected_best(values, some), expected_best(values)[::2])
+    np.testing.assert_array_equal(quantile_best(values, 0.3, some), quantile_best(values, 0.3)[::2])
+
+
 def test_nested_budgets_keep_the_order_of_trials() -> None:
     found = best_so_far(np.array([[3.0, math.inf, 1.0, 2.0], [math.inf, 5.0, 6.0, 4.0]]))
     assert found.tolist() == [[3, 3, 1, 1], [math.inf, 5, 5, 4]]
