@@ -23,8 +23,12 @@ from optlab.plugins import defaults_of, import_plugins
 
 CONFIGS = "optlab.configs"
 IRREGULAR = {"diagnostics": "diagnostics", "loss": "losses"}  # other plurals end in "s"
+SWEPT = "hydra.sweeper.params."  # what stands before options that sweeps vary by themselves
 GLOBAL = "# @package _global_"  # the first line of a file that sets several groups
 SYNONYMS = {"initializer": "init", "initializers": "init"}
+
+#: What a line chooses that is no part of a run's configuration, with its default.
+OF_SWEEPS = {"protocol": "none"}
 
 #: Texts of choices by group and name.
 Texts = Mapping[str, Mapping[str, str]]
@@ -54,7 +58,14 @@ class Choice:
     @property
     def options(self) -> dict[str, str]:
         """Options with their values as they are typed."""
-        return dict(_options(self.group, self.text))
+        pairs = _options(self.group, self.text)
+        return {key: value for key, value in pairs if not key.startswith(SWEPT)}
+
+    @property
+    def swept(self) -> dict[str, str]:
+        """What a sweep varies unless its line says otherwise, as it is typed."""
+        pairs = _options(self.group, self.text)
+        return {key.removeprefix(SWEPT): v for key, v in pairs if key.startswith(SWEPT)}
 
     @property
     def meanings(self) -> dict[str, str]:
@@ -69,7 +80,7 @@ class Choice:
 
 
 def groups() -> dict[str, str]:
-    """Return the default choice of every group, in the order of ``train.yaml``."""
+    """Return the default choice of every group of a run, in the order of ``train.yaml``."""
     folders = {folder.name for folder in files(CONFIGS).iterdir() if folder.is_dir()}
     entries = yaml.safe_load(files(CONFIGS).joinpath("train.yaml").read_text("utf-8"))["defaults"]
     defaults = {k: v for entry in entries if isinstance(entry, dict) for k, v in entry.items()}
@@ -111,7 +122,7 @@ def catalog(group: str | None = None, own: Texts = NO_PLUGINS) -> str:
     Raises:
         ConfigError: For an unknown group.
     """
-    defaults = groups()
+    defaults = groups() | OF_SWEEPS
     if group is None:
         return "\n\n".join(_section(name, default, own) for name, default in defaults.items())
     return _section(resolve(group), defaults[resolve(group)], own)
@@ -123,7 +134,7 @@ def resolve(group: str) -> str:
     Raises:
         ConfigError: For an unknown group.
     """
-    names = groups()
+    names = groups() | OF_SWEEPS
     known = {plural(name): name for name in names} | {name: name for name in names} | SYNONYMS
     if group not in known:
         raise unknown_name("group", group, map(plural, names))

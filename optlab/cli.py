@@ -1,4 +1,4 @@
-"""The command line: ``optlab train | sweep | report | board | list | show | check | bench``.
+"""The command line: ``optlab train | sweep | report | board | landscape | list | show ...``.
 
 No logic: what a command does stands in the module that it imports.
 """
@@ -100,10 +100,20 @@ def _terminable() -> Iterator[None]:
 
 
 def board(arguments: list[str]) -> int:
-    """``optlab board DIR``: TensorBoard in this process's place."""
+    """``optlab board DIR``: TensorBoard, until it is stopped."""
     folder = folder_in(arguments[:1], "board")
-    words = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), *arguments[1:]]
-    os.execv(sys.executable, words)
+    from optlab.dashboard.board import board
+
+    board(folder, arguments[1:])
+    return 0
+
+
+def landscape(arguments: list[str]) -> int:
+    """``optlab landscape RUN``."""
+    from optlab.landscape import network
+
+    print(f"landscape  {network.landscape(network.asked(arguments))}")
+    return 0
 
 
 def list_choices(arguments: list[str]) -> int:
@@ -171,6 +181,7 @@ COMMANDS = {
     "sweep": sweep,
     "report": report,
     "board": board,
+    "landscape": landscape,
     "list": list_choices,
     "show": show,
     "check": check,

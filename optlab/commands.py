@@ -3,11 +3,14 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optlab.config import ConfigError
 from optlab.saying import say, tell
 from optlab.usage import FAILED
+
+if TYPE_CHECKING:
+    from optlab.reporting import Asked
 
 #: Flags of Hydra that show something and train nothing.
 ASKS = {"--help", "--cfg", "-c", "--hydra-help", "--info", "-i"}
@@ -63,7 +66,7 @@ def sweep(arguments: list[str]) -> int:
     if "--json" in arguments and {"--status", "--plan"} & set(arguments):
         raise ConfigError("--json tells of runs that were trained: leave out --plan and --status")
     if "--status" in arguments:
-        from optlab.sweep.status import status
+        from optlab.protocol.status import status
 
         words = [word for word in arguments if word != "--status"]
         print(status(folder_in(words, "sweep --status")))
@@ -82,22 +85,36 @@ def _swept() -> dict[str, Any] | None:
 
 
 def _sweep(arguments: list[str]) -> int:
+    from optlab.dashboard import keep_current
+    from optlab.protocol.command import concerns_protocol, sweep_by_protocol
     from optlab.sweep.command import FLAGS, multiruns, steady_products
     from optlab.sweep.hydra_app import launch
     from optlab.sweep.sweep_folder import SweepFolder
 
     steady_products(arguments)
-    lines = [arguments] if ASKS & set(arguments) else multiruns(arguments)
-    if not lines:
-        say("nothing of this sweep is missing")
-        SweepFolder.latest = folder_in([word for word in arguments if word not in FLAGS], "sweep")
-        return 0
-    for line in lines:
-        launch(line)
+    if concerns_protocol(arguments):
+        sweep_by_protocol(arguments)
+    else:
+        lines = [arguments] if ASKS & set(arguments) else multiruns(arguments)
+        if not lines:
+            say("nothing of this sweep is missing")
+            words = [word for word in arguments if word not in FLAGS]
+            SweepFolder.latest = folder_in(words, "sweep")
+            return 0
+        for line in lines:
+            launch(line)
     if SweepFolder.latest is None:
         return 0
-    report([str(SweepFolder.latest)])
+    _rank(SweepFolder.latest)
+    keep_current(SweepFolder.latest)
     return _summary(SweepFolder.latest)
+
+
+def _rank(folder: Path) -> None:
+    """Report a sweep at its end; pictures, which take seconds, are made when they are asked for."""
+    from optlab.reporting import asked
+
+    _report(asked([str(folder)]), pictures=False)
 
 
 def _summary(folder: Path) -> int:
@@ -108,16 +125,22 @@ def _summary(folder: Path) -> int:
 
 def report(arguments: list[str]) -> int:
     """``optlab report DIR``."""
-    from optlab.report import report as write_report
     from optlab.report.summary import ranked_summary
-    from optlab.sweep.answer import answered
+    from optlab.reporting import asked
+    from optlab.sweep.answer import JSON, QUIET, answered
+
+    question = asked([word for word in arguments if word not in (JSON, QUIET)])
+    with answered(arguments, lambda: ranked_summary(question.to, *question.folders)):
+        return _report(question, is_json=JSON in arguments)
+
+
+def _report(question: "Asked", pictures: bool = True, is_json: bool = False) -> int:
+    from optlab.reporting import write_report
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    folder = folder_in([word for word in arguments if word != "--json"], "report")
-    with answered(arguments, lambda: ranked_summary(folder)):
-        made = write_report(folder, width=width)
-        if "--json" not in arguments:
-            tell(made.text.removesuffix("\n"))
+    made = write_report(question, width, pictures)
+    if not is_json:
+        tell(made.text.removesuffix("\n"))
     return FAILED if made.damaged else 0
 
 

@@ -80,11 +80,13 @@ class SweepRecord:
         folder: The sweep's folder.
         lines: What was typed after ``optlab sweep``, in words, for each of its grids.
         missing: Its runs without a result.
+        order: Folders of all its runs as its grids list them: of a search, trial after trial.
     """
 
     folder: Path
     lines: tuple[tuple[str, ...], ...]
     missing: tuple[Missing, ...]
+    order: tuple[Path, ...] = ()
 
 
 def survey(folder: str | Path) -> Survey:

@@ -45,8 +45,11 @@ def asked(arguments: Sequence[str]) -> Asked:
     parser.add_argument("--to", type=Path)
     parser.add_argument("--text", action="store_true")
     parser.add_argument("--open", action="store_true")
+    parser.add_argument("--tensorboard", type=Path)
+    parser.add_argument("--metric")
+    parser.add_argument("--loss")
     typed = parser.parse_args(list(arguments))
-    folders = tuple(typed.folders)
+    folders = (*typed.folders, *_imported(typed))
     if not folders:
         raise ConfigError("give the folder of a run or of a sweep: optlab report DIR")
     for folder in folders:
@@ -58,6 +61,30 @@ def asked(arguments: Sequence[str]) -> Asked:
             "--to FOLDER, or see it on the terminal with --text"
         )
     return Asked(folders, typed.to or folders[0], typed.text, typed.open)
+
+
+def _imported(typed: argparse.Namespace) -> list[Path]:
+    """Return the folder of runs that event files of others were read into, where there are any.
+
+    Nothing is written beside these: the runs stand in the report's folder.
+    """
+    logdir = typed.tensorboard
+    if logdir is None:
+        for name in ("metric", "loss"):
+            if getattr(typed, name) is not None:
+                raise ConfigError(
+                    f"--{name} names a tag of event files: it goes with --tensorboard"
+                )
+        return []
+    if not logdir.is_dir():
+        raise ConfigError(f"no folder {str(logdir)!r}; give what was TensorBoard's --logdir")
+    from optlab.report.foreign import import_runs
+
+    typed.to = typed.to or Path(f"{logdir.resolve().name}_report")
+    made = import_runs(logdir, typed.to / "imported", typed.metric, typed.loss)
+    for line in made.told:
+        say(line)
+    return [made.folder]
 
 
 def source_of(folders: Sequence[Path]) -> Source:
@@ -105,4 +132,7 @@ def _show(made: Report) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise ConfigError(f"{message}; optlab report DIR [DIR ...] [--to DIR] [--text] [--open]")
+        raise ConfigError(
+            f"{message}; optlab report DIR [DIR ...] [--to DIR] [--text] [--open] "
+            "[--tensorboard LOGDIR [--metric TAG] [--loss TAG]]"
+        )

@@ -19,7 +19,8 @@ how much?
                                    is missing, --extend adds another grid, --status DIR counts
   optlab report DIR [DIR ...]      what the runs say: ranking, page, tables and figures; --to DIR,
                                    --text writes no file, --open shows the page
-  optlab board DIR                 TensorBoard on DIR
+  optlab board DIR                 TensorBoard on DIR, cells over seeds included; --open shows it,
+                                   other flags are TensorBoard's
   optlab landscape RUN             the loss around a trained network, along random directions and
                                    along the path of its training
   optlab list [GROUP]              what can be chosen: optimizers, tasks, activations ...

@@ -16,6 +16,7 @@ from optlab.report.styles import COLOURS, Style
 
 COLUMNS = 4
 MOST_RATES = 6  # views of single learning rates beside that of the best ones
+MOST_AT_A_RATE = 12  # panels of such a view: each is drawn three times over
 
 
 def trajectories(evidence: Evidence) -> Section | None:
@@ -69,7 +70,8 @@ def _views(name: str, ground: Map, every: Sequence[Walk]) -> Views:
     if 1 < len(rates) <= MOST_RATES:
         for rate in rates:
             own = best_walks([walk for walk in every if walk.lr == rate])
-            choices[f"lr={rate:g}"] = sorted(own, key=lambda w: order.index(w.optimizer))
+            own.sort(key=lambda walk: order.index(walk.optimizer))
+            choices[f"lr={rate:g}"] = own[:MOST_AT_A_RATE]
     panels: Mapping[str, Panels] = {
         title: _panels(f"{name}_paths", f"{name}: {title}", ground, own)
         for title, own in choices.items()
@@ -78,7 +80,8 @@ def _views(name: str, ground: Map, every: Sequence[Walk]) -> Views:
         f"{name}_paths",
         f"Paths over {name}",
         "A path begins at a circle and ends at a cross; stars are the minima. A path that leaves "
-        "the map is cut off at its edge.",
+        f"the map is cut off at its edge. At one learning rate for all, the {MOST_AT_A_RATE} best "
+        "optimizers are shown, in the same order.",
         panels,
         "options",
     )

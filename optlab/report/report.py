@@ -128,7 +128,8 @@ def report(
     against, sections = tuple(objections(evidence)), _sections(evidence, given.sections)
     write_ranking(root / RANKING_FILE, evidence.ranking)
     write_curves(root / CURVES_FILE, evidence.ranking, best_curves(evidence))
-    write_page(root / PAGE_FILE, sections, against, files=FOLDER if pictures else "")
+    title, files = f"optlab report: {root.resolve().name}", FOLDER if pictures else ""
+    write_page(root / PAGE_FILE, sections, against, title, files)
     if pictures:
         _write_folder(root / FOLDER, sections)
         write_curve_table(root / FOLDER, evidence)

@@ -4,13 +4,16 @@
 draws to any launcher, and the launcher stacks what any sweeper lists.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra.plugins.launcher import Launcher
@@ -30,13 +33,22 @@ from optlab.sweep.sweep_folder import SweepFolder
 NAME = "optlab"
 LAUNCHER_FLAGS = ("plan_only", "resume", "extend")
 
+#: Returns the words of every job, from Hydra's loader, the configuration of the multirun and the
+#: words of its line.
+Lister = Callable[[ConfigLoader, DictConfig, Sequence[Override]], Sequence[tuple[str, ...]]]
+
 
 class StackedSweeper(Sweeper):
     """Lists the jobs of a grid, crossed with the points of a search.
 
+    Attributes:
+        lister: What lists them instead, while `listed_by` says so.
+
     Args:
         params: Overrides that stand before those of the command line, as with Hydra's own sweeper.
     """
+
+    lister: ClassVar[Lister | None] = None
 
     def __init__(self, params: Mapping[str, str] | None = None) -> None:
         self.params = dict(params or {})
@@ -63,13 +75,26 @@ class StackedSweeper(Sweeper):
         words = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
         settings = settings_of(self.config)
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(words)
-        jobs = job_words(overrides, settings.search, settings.trials)
+        if StackedSweeper.lister is None:
+            jobs = job_words(overrides, settings.search, settings.trials)
+        else:
+            jobs = list(StackedSweeper.lister(loader, self.config, overrides))
         if not isinstance(self.launcher, StackedLauncher):
             compose(loader, self.config, jobs)  # the launcher would come to a mistake hours later
         returns = self.launcher.launch(jobs, initial_job_idx=0)
         for each in returns:
             _ = each.return_value  # raises what the job raised
         return [returns]
+
+
+@contextmanager
+def listed_by(lister: Lister) -> Iterator[None]:
+    """Let something else than the grid of the line list the jobs of multiruns."""
+    StackedSweeper.lister = lister
+    try:
+        yield
+    finally:
+        StackedSweeper.lister = None
 
 
 class StackedLauncher(Launcher):

@@ -145,13 +145,13 @@ def _points(search: Search, trials: int, keys: Sequence[str]) -> list[list[float
     if search == "grid":
         return [[] for _ in range(trials)]
     if search == "halton":
-        return _halton(trials, len(keys))
+        return halton(trials, len(keys))
     streams = [np.random.Generator(np.random.PCG64(_seed(key))) for key in keys]
     points: list[list[float]] = np.stack([s.random(trials) for s in streams], axis=1).tolist()
     return points
 
 
-def _halton(trials: int, dimensions: int) -> list[list[float]]:
+def halton(trials: int, dimensions: int) -> list[list[float]]:
     """Return the sequence of Halton (1960), scrambled after Owen (2017) with a fixed seed."""
     from scipy.stats import qmc  # takes longer to import than a grid to compose
 

@@ -38,6 +38,11 @@ def refuse_mistakes(overrides: Sequence[Override], multirun: bool) -> None:
             raise ConfigError(f"there is no option with a name like {shown(name)}")
         if name in FOLDERS and override.value() in ("", None):
             raise ConfigError(f"{name} must be a folder, got nothing; the current one is {name}=.")
+        if name == "protocol":
+            raise ConfigError(
+                "protocol is what optlab sweep follows: optlab sweep protocol=standard "
+                "'optimizer=glob(*)' task=digits"
+            )
         if name == "sweep.dir" and not multirun:
             raise ConfigError(
                 "sweep.dir is the folder of a sweep; for one run use hydra.run.dir=FOLDER"

@@ -9,7 +9,7 @@ import pytest
 
 import optlab.build  # noqa: F401 - fills the registries
 from optlab import registry
-from optlab.catalog import Choice, catalog, choices, entry, groups, plural
+from optlab.catalog import OF_SWEEPS, Choice, catalog, choices, entry, groups, plural
 from optlab.cli import main
 from optlab.config import ConfigError
 
@@ -29,7 +29,7 @@ def options(group: str, name: str) -> list[str]:
 
 
 def test_every_folder_of_the_tree_is_a_group():
-    assert sorted(groups()) == FOLDERS
+    assert sorted(groups() | OF_SWEEPS) == FOLDERS
 
 
 @pytest.mark.parametrize("group", FOLDERS)

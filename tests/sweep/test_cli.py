@@ -96,7 +96,7 @@ def test_mistakes_of_several_words(folder, capfd, arguments, message):
     ("arguments", "message"),
     [
         (["trane"], "unknown command 'trane'; known, nearest first: train,"),
-        (["report"], "give one folder"),
+        (["report"], "give the folder of a run or of a sweep"),
         (["report", "nowhere"], "no folder 'nowhere'"),
         (["board", "nowhere"], "no folder 'nowhere'"),
         (["list", "optimisers"], "unknown group 'optimisers'; known, nearest first: optimizers"),
