@@ -48,7 +48,7 @@ PHASES = {
     "read the runs": "optlab.report.report:survey",
     "rank": "optlab.report.report:rank",
     "curves of the report": "optlab.report.report:best_curves",
-    "picture": "optlab.report.figure:write_figure",
+    "picture": "optlab.report.pictures.overview:write_figure",
     "summary": "optlab.sweep.summary:summarize",
 }
 

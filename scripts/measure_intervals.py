@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from optlab.report.pairs import LEVEL, p_values
+from optlab.report.measures.pairs import LEVEL, p_values
 from optlab.results import write_json
 from optlab.statistics.improvement import improvement, probability
 from optlab.statistics.intervals import Interval, iqm, iqm_interval, mean_interval, share_interval

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optlab.records import RunRecord
-from optlab.report.effort import Unit, per_update
+from optlab.report.measures.effort import Unit, per_update
 
 MOST_POINTS = 100  # of a curve
 

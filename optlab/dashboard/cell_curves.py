@@ -16,8 +16,8 @@ from optlab.dashboard.cell_runs import CellRun
 from optlab.loggers.base import TRAIN_LOSS, VAL_LOSS
 from optlab.loggers.scalar_records import scalar_records, step_bytes
 from optlab.report.cells import Ranking
-from optlab.report.curves import Band, band
 from optlab.report.evidence import Evidence
+from optlab.report.measures.curves import Band, band
 
 BAND = ("mean", "low", "high")
 RANGE = "range_"

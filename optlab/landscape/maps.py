@@ -13,8 +13,8 @@ from optlab.landscape.directions import Principal, Weights, principal, random_di
 from optlab.landscape.retraced import Retraced
 from optlab.landscape.slices import line, plane
 from optlab.report.charts import Axis, Chart, Field, Series
+from optlab.report.charts.styles import COLOURS, Style
 from optlab.report.page import Column, Section, Table
-from optlab.report.styles import COLOURS, Style
 
 Array = npt.NDArray[np.float64]
 

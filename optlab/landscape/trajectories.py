@@ -10,9 +10,9 @@ from optlab.landscape.paths import Start, Walk, best_walks, walks
 from optlab.landscape.surfaces import Map
 from optlab.report.cells import Cell
 from optlab.report.charts import Axis, Chart, Figure, Mark, Panels, Series, Views
+from optlab.report.charts.styles import COLOURS, Style
 from optlab.report.evidence import Evidence
 from optlab.report.page import Column, Section, Table
-from optlab.report.styles import COLOURS, Style
 
 COLUMNS = 4
 MOST_RATES = 6  # views of single learning rates beside that of the best ones

@@ -9,12 +9,12 @@ from optlab.protocol.jobs import Words
 from optlab.protocol.plan import left_out_text
 from optlab.protocol.record import Record
 from optlab.protocol.winners import Winner
-from optlab.report.arrange import MOST_SHOWN, by_task, listed, metric_axis, side_by_side
 from optlab.report.cells import ACCURACY
 from optlab.report.charts import Axis, Chart, Figure, Series
+from optlab.report.charts.styles import REST
 from optlab.report.evidence import Evidence
 from optlab.report.page import Column, Section, Table, Value
-from optlab.report.styles import REST
+from optlab.report.sections.arrange import MOST_SHOWN, by_task, listed, metric_axis, side_by_side
 
 MOST_EDGES = 8
 COLUMNS = (

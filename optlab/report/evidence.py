@@ -10,9 +10,9 @@ import polars as pl
 from optlab.loggers.table import read_metrics
 from optlab.records import RunRecord, SweepRecord
 from optlab.report.cells import Cell, Ranking, best_by_optimizer, identity, sets_apart
+from optlab.report.charts.styles import REST, Style, styles
 from optlab.report.phrases import phrases
 from optlab.report.ranking import by_cell
-from optlab.report.styles import REST, Style, styles
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,11 +8,11 @@ from pathlib import Path
 from optlab.config import ConfigError
 from optlab.records import RunRecord, Survey, SweepRecord, survey
 from optlab.report.cells import Ranking
-from optlab.report.curve_table import write_curve_table
-from optlab.report.curves import best_curves, best_losses
 from optlab.report.evidence import Evidence
 from optlab.report.html import write_page
 from optlab.report.lint import objections
+from optlab.report.measures.curve_table import write_curve_table
+from optlab.report.measures.curves import best_curves, best_losses
 from optlab.report.notes import notes
 from optlab.report.page import Objection, Section
 from optlab.report.ranking import rank
@@ -188,7 +188,9 @@ def _require_tables(root: Path, found: Survey) -> None:
 
 def _drawn(root: Path, found: Survey, width: int | None, against: tuple[Objection, ...]) -> Report:
     """Draw text and picture from the two tables."""
-    from optlab.report.figure import write_figure  # here: matplotlib takes a second to import
+    from optlab.report.pictures.overview import (
+        write_figure,  # here: matplotlib takes a second to import
+    )
 
     csv, curves, figure = (root / name for name in (RANKING_FILE, CURVES_FILE, PICTURE_FILE))
     ranking = read_ranking(csv)

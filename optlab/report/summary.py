@@ -16,9 +16,10 @@ def summary(*folders: str | Path) -> dict[str, Any]:
     """Return how the runs at or below some folders ended.
 
     Returns:
-        ``folder``, or ``folders`` where there are several; ``runs`` (their number by status); ``failed`` (each run that failed or was
-        interrupted, with status and cause); ``damaged`` (folders whose record cannot be read, with
-        the reason); ``unfinished`` (folders of runs that began and have no result).
+        ``folder``, or ``folders`` where there are several; ``runs`` (their number by status);
+        ``failed`` (each run that failed or was interrupted, with status and cause); ``damaged``
+        (folders whose record cannot be read, with the reason); ``unfinished`` (folders of runs that
+        began and have no result).
 
     Raises:
         ConfigError: When a folder does not exist.

@@ -31,7 +31,7 @@ from optlab.report.cells import (
     labels,
     occurring,
 )
-from optlab.report.curves import Band, Curves
+from optlab.report.measures.curves import Band, Curves
 from optlab.report.page import Table
 from optlab.results import write_atomic
 

@@ -16,7 +16,7 @@ from optlab.report.charts import (
     Series,
     Views,
 )
-from optlab.report.styles import styles
+from optlab.report.charts.styles import styles
 
 OPTIMIZERS = ("adam", "adamw", "lion", "momentum", "muon", "rmsprop", "sgd", "shampoo")
 #: What could break out of HTML, of a script, or of plotly's texts.

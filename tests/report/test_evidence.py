@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
 from optlab.records import RunRecord
+from optlab.report.charts.styles import MARKERS, REST
 from optlab.report.evidence import Evidence
 from optlab.report.ranking import rank
-from optlab.report.styles import MARKERS, REST
 
 MakeRun = Callable[..., RunRecord]
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from optlab.config import ConfigError
 from optlab.records import RunRecord
 from optlab.report.cells import ENDS, Cell, Estimate, Ranking, arranged, labels
-from optlab.report.curves import Band, best_curves
 from optlab.report.evidence import Evidence
+from optlab.report.measures.curves import Band, best_curves
 from optlab.report.ranking import rank
 from optlab.report.tables import read_curves, read_ranking, write_curves, write_ranking
 from optlab.results import Verdict

@@ -5,7 +5,7 @@ from html import escape
 from itertools import chain
 
 from optlab.report.charts import Figure, Views
-from optlab.report.file_names import file_names
+from optlab.report.charts.file_names import file_names
 from optlab.report.html.figures import data, height
 from optlab.report.html.json_text import script_json
 from optlab.report.html.table import table_block

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 
 from optlab.report.charts import Axis, Chart, Field, Mark, Scale
-from optlab.report.extent import Extent, Span, extent
+from optlab.report.charts.extent import Extent, Span, extent
+from optlab.report.charts.round_ticks import Ticks
+from optlab.report.charts.shades import shades
 from optlab.report.html.arrays import number, packed
 from optlab.report.html.traces import Plot, traces
-from optlab.report.round_ticks import Ticks
-from optlab.report.shades import shades
 
 HEIGHT, ROW = 380, 24  # pixels
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from optlab.report.charts import Heatmap
+from optlab.report.charts.shades import shades
 from optlab.report.html.arrays import number, packed
 from optlab.report.html.chart import bar
 from optlab.report.html.traces import Plot
-from optlab.report.shades import shades
 
 ROW, COLUMN, AROUND = 34, 58, 150  # pixels
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from optlab.report.styles import Style
+from optlab.report.charts.styles import Style
 
 WIDTH, MARKER, CROSS = 1.8, 7, 8  # pixels
 #: By matplotlib's names, which `Style` has.

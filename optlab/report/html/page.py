@@ -7,10 +7,10 @@ from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
+from optlab.report.charts.styles import LINE_SHADES, SHADES, TWO_SIDED
 from optlab.report.html.blocks import Blocks
 from optlab.report.html.json_text import script_json
 from optlab.report.page import Objection, Section
-from optlab.report.styles import LINE_SHADES, SHADES, TWO_SIDED
 from optlab.results import write_atomic
 
 TITLE = "optlab report"

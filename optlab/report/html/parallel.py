@@ -3,11 +3,11 @@
 import numpy as np
 
 from optlab.report.charts import Parallel
-from optlab.report.crossings import BEYOND, Crossings, crossings
+from optlab.report.charts.crossings import BEYOND, Crossings, crossings
+from optlab.report.charts.shades import shades
 from optlab.report.html.arrays import number, packed
 from optlab.report.html.chart import bar
 from optlab.report.html.traces import Plot
-from optlab.report.shades import shades
 
 HEIGHT, AXIS, AROUND = 400, 120, 160  # pixels
 

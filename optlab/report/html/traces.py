@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from optlab.report.charts import Array, Axis, Chart, Series
-from optlab.report.extent import Crosses, Extent, Span
+from optlab.report.charts.extent import Crosses, Extent, Span
 from optlab.report.html import looks
 from optlab.report.html.arrays import packed
 

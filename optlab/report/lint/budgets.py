@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optlab.report.arrange import listed
 from optlab.report.cells import BATCH_SIZE, LEARNING_RATE, identity
 from optlab.report.evidence import Evidence
 from optlab.report.lint.compared import MOST_NAMED, OWN_BATCHES, SAMPLER, Key, compared, on, tried
@@ -17,6 +16,7 @@ from optlab.report.lint.lines import changed, choice_of, extend, given, is_searc
 from optlab.report.lint.whole import whole_lines
 from optlab.report.page import Objection
 from optlab.report.phrases import NAMING
+from optlab.report.sections.arrange import listed
 
 TRIALS = "sweep.trials"
 #: Differences of work below this share are those of a last batch.

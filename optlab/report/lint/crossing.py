@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from optlab.report.arrange import listed
 from optlab.report.cells import BATCH_SIZE, sets_apart
 from optlab.report.evidence import Evidence
 from optlab.report.lint.compared import MOST_NAMED, OWN_BATCHES, SAMPLER, Key, on, tried
@@ -25,6 +24,7 @@ from optlab.report.lint.lines import (
 from optlab.report.lint.whole import whole_lines
 from optlab.report.page import Objection
 from optlab.report.phrases import show
+from optlab.report.sections.arrange import listed
 
 #: Options that a sentence tells of.
 MOST_TOLD = 2

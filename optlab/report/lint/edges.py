@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from optlab.report.arrange import listed
 from optlab.report.cells import LEARNING_RATE
 from optlab.report.evidence import Evidence
 from optlab.report.lint.compared import MOST_NAMED, on
@@ -17,8 +16,9 @@ from optlab.report.lint.lines import (
     optimizers_in,
 )
 from optlab.report.lint.whole import whole_lines
+from optlab.report.measures.swept import Swept, sweeps
 from optlab.report.page import Objection
-from optlab.report.swept import Swept, sweeps
+from optlab.report.sections.arrange import listed
 from optlab.statistics.sensitivity import edge
 
 DECADE = 10.0
@@ -51,7 +51,7 @@ def edge_optimum(evidence: Evidence) -> list[Objection]:
 def edges(evidence: Evidence) -> list[Edge]:
     """Return the optimizers of each group whose best cell lies on the edge, the best one first.
 
-    Of a search, the edge is the outermost of the bins that `optlab.report.swept` makes.
+    Of a search, the edge is the outermost of the bins that `optlab.report.measures.swept` makes.
     """
     found = []
     for group, cells in evidence.ranking.ranked.items():

@@ -4,12 +4,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from optlab.records import RunRecord
-from optlab.report.arrange import listed
 from optlab.report.evidence import Evidence
 from optlab.report.lint.compared import MOST_NAMED, compared
 from optlab.report.lint.lines import anew
 from optlab.report.lint.whole import whole_lines
 from optlab.report.page import Objection
+from optlab.report.sections.arrange import listed
 
 COMMIT_DIGITS = 7
 #: Variables that say what `threads` says: a run sets its own number.

@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from optlab.report.arrange import listed
 from optlab.report.evidence import Evidence
 from optlab.report.lint.lines import resume
 from optlab.report.page import Objection
+from optlab.report.sections.arrange import listed
 
 #: Runs that a command goes on with one by one.
 MOST_SINGLY = 3

@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from optlab.report.arrange import listed
 from optlab.report.cells import Cell, identity
 from optlab.report.evidence import Evidence
 from optlab.report.lint.compared import compared, on, seeds
 from optlab.report.lint.lines import as_seeds, changed, extend
 from optlab.report.lint.whole import whole_lines
+from optlab.report.measures.pairs import LEVEL
 from optlab.report.page import Objection
-from optlab.report.pairs import LEVEL
+from optlab.report.sections.arrange import listed
 from optlab.statistics.paired import pairs_needed
 
 #: Seeds that a sentence names.

@@ -8,7 +8,7 @@ from matplotlib.axis import Axis as MatplotlibAxis
 from matplotlib.cm import ScalarMappable
 
 from optlab.report.charts import Array, Axis, Chart, Mark, Series
-from optlab.report.extent import Crosses, Extent, Span, extent
+from optlab.report.charts.extent import Crosses, Extent, Span, extent
 from optlab.report.pictures.field import draw_field
 from optlab.report.pictures.legend import shown
 from optlab.report.pictures.texts import label, wrapped

@@ -9,8 +9,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap
 
 from optlab.report.charts import Array, Field
+from optlab.report.charts.shades import shades
 from optlab.report.pictures.texts import plain
-from optlab.report.shades import shades
 
 LEVELS = 20
 COLOURS = LinearSegmentedColormap.from_list("field", ["#FDFDFB", "#B0AEA6"], N=LEVELS)

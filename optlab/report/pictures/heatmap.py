@@ -8,9 +8,9 @@ from matplotlib.collections import QuadMesh
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from optlab.report.charts import Array, Heatmap
+from optlab.report.charts.shades import Shades, shades
+from optlab.report.charts.styles import SHADES, TWO_SIDED
 from optlab.report.pictures.texts import label, plain
-from optlab.report.shades import Shades, shades
-from optlab.report.styles import SHADES, TWO_SIDED
 
 LETTER, ROW = 0.075, 0.32  # inches: of a letter, and the height of a row
 LEAST, SHORT = 0.6, 1.0  # widths of a column, and for the sake of its name

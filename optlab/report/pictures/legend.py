@@ -12,8 +12,8 @@ from matplotlib.textpath import text_to_path
 
 from optlab.loggers.live_line import cut
 from optlab.report.charts import Chart, Series
+from optlab.report.charts.styles import GREY
 from optlab.report.pictures.texts import unhidden
-from optlab.report.styles import GREY
 
 MOST_ENTRIES, MOST_CHARACTERS = 24, 60
 KEY, ROW = 0.62, 0.19  # inches

@@ -8,10 +8,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from optlab.report.charts import Array, Parallel
-from optlab.report.crossings import BEYOND, crossings
+from optlab.report.charts.crossings import BEYOND, crossings
+from optlab.report.charts.shades import shades
+from optlab.report.charts.styles import LINE_SHADES
 from optlab.report.pictures.texts import label, plain
-from optlab.report.shades import shades
-from optlab.report.styles import LINE_SHADES
 
 COLOURS = LinearSegmentedColormap.from_list("lines", list(LINE_SHADES))
 AXIS, SMALL = "#59616A", 8

@@ -8,9 +8,9 @@ import matplotlib
 from matplotlib.figure import Figure as Drawing
 
 from optlab.report.charts import Figure, Views
-from optlab.report.file_names import file_names
+from optlab.report.charts.file_names import file_names
+from optlab.report.charts.styles import SETTINGS
 from optlab.report.pictures.drawing import draw
-from optlab.report.styles import SETTINGS
 from optlab.results import write_atomic
 
 DOTS_PER_INCH = 200

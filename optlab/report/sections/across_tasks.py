@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from optlab.report.charts import Array, Axis, Chart, Figure, Mark, Series, Views
+from optlab.report.charts.file_names import file_names
+from optlab.report.charts.styles import REST, Style
 from optlab.report.evidence import Evidence
-from optlab.report.file_names import file_names
+from optlab.report.measures.pairs import LEVEL
+from optlab.report.measures.standings import Methods, Standing, Standings, standings, tuned
 from optlab.report.page import Column, Section, Table, Value
-from optlab.report.pairs import LEVEL
-from optlab.report.standings import Methods, Standing, Standings, standings, tuned
-from optlab.report.styles import REST, Style
 
 MOST_SHOWN = 20  # of a figure
 TUNED, FIXED = "optimizers, tuned on each task", "one configuration for all tasks"

@@ -6,13 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from optlab.report.arrange import by_task, common, listed, metric_axis, shown_first, side_by_side
 from optlab.report.cells import ACCURACY
 from optlab.report.charts import Array, Axis, Chart, Figure, Mark, Series
 from optlab.report.evidence import Evidence
+from optlab.report.measures.tuning import LOWER, UPPER, Trials, trials
 from optlab.report.page import Column, Section, Table, Value
+from optlab.report.sections.arrange import (
+    by_task,
+    common,
+    listed,
+    metric_axis,
+    shown_first,
+    side_by_side,
+)
 from optlab.report.text import plural
-from optlab.report.tuning import LOWER, UPPER, Trials, trials
 
 #: Budgets that tables have: those of the Crowded Valley (Schmidt et al., 2021), and some between.
 TOLD = (1, 2, 5, 10, 25, 75)

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from optlab.report.arrange import by_task, listed
 from optlab.report.cells import ACCURACY
 from optlab.report.charts import Axis, Chart, Figure, Mark, Series, Views
+from optlab.report.charts.file_names import file_names
 from optlab.report.evidence import Evidence
-from optlab.report.file_names import file_names
+from optlab.report.measures.pairs import LEVEL, Comparison, Contest, contests
 from optlab.report.page import Column, Section, Table, Value
-from optlab.report.pairs import LEVEL, Comparison, Contest, contests
+from optlab.report.sections.arrange import by_task, listed
 from optlab.report.text import plural
 from optlab.statistics.paired import smallest_p
 

@@ -6,7 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from optlab.report.charts import Array, Chart, Figure, Panels, Views
-from optlab.report.curve_charts import (
+from optlab.report.charts.file_names import file_names
+from optlab.report.evidence import Evidence
+from optlab.report.measures.curves import MOST_POINTS
+from optlab.report.measures.effort import Unit
+from optlab.report.page import Section
+from optlab.report.sections.curve_charts import (
     Quantity,
     curve_chart,
     curve_panel,
@@ -15,11 +20,6 @@ from optlab.report.curve_charts import (
     quantities,
     update_costs,
 )
-from optlab.report.curves import MOST_POINTS
-from optlab.report.effort import Unit
-from optlab.report.evidence import Evidence
-from optlab.report.file_names import file_names
-from optlab.report.page import Section
 from optlab.report.text import capital
 
 #: By epochs first: batches of one row and of all make very different numbers of updates.

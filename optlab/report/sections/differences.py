@@ -5,8 +5,8 @@ from typing import Any
 
 from optlab.identity import OUTCOME_FREE, canonical
 from optlab.report.cells import Cell, best_by_optimizer, identity
+from optlab.report.charts.file_names import file_names
 from optlab.report.evidence import Evidence
-from optlab.report.file_names import file_names
 from optlab.report.page import Column, Section, Table
 from optlab.report.phrases import typed
 from optlab.report.ranking import UNTOLD

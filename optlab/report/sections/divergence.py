@@ -12,8 +12,8 @@ import numpy as np
 from optlab.records import RunRecord
 from optlab.report.cells import Cell
 from optlab.report.charts import Array, Axis, Chart, Figure, Heatmap, Series, Views
+from optlab.report.charts.file_names import file_names
 from optlab.report.evidence import Evidence
-from optlab.report.file_names import file_names
 from optlab.report.page import Column, Section, Table, Value
 from optlab.report.sections.factor import Factor, factors_of
 from optlab.report.text import plural

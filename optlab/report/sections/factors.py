@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from optlab.report.arrange import common
 from optlab.report.cells import ACCURACY
 from optlab.report.evidence import Evidence
 from optlab.report.page import Section
+from optlab.report.sections.arrange import common
 from optlab.report.sections.heatmaps import heatmaps
 from optlab.report.sections.importance import LEFT, Importance, figure, importance, table
 from optlab.report.sections.parallel import parallel

@@ -7,7 +7,7 @@ import numpy as np
 
 from optlab.report.cells import ACCURACY, Cell
 from optlab.report.charts import Array, Axis, Heatmap, Views
-from optlab.report.scales import suited
+from optlab.report.charts.scales import suited
 from optlab.report.sections.factor import Factor
 from optlab.report.sections.importance import Importance
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from optlab.report.arrange import by_task
 from optlab.report.cells import ACCURACY, Cell
 from optlab.report.charts import Array, Axis, Chart, Figure, Heatmap, Series
+from optlab.report.charts.styles import COLOURS, REST, Style
 from optlab.report.evidence import Evidence
 from optlab.report.page import Column, Table, Value
 from optlab.report.ranking import score
+from optlab.report.sections.arrange import by_task
 from optlab.report.sections.factor import Factor, factors_of
-from optlab.report.styles import COLOURS, REST, Style
 from optlab.statistics.importance import Shares, variance_shares
 
 NAME = "factor_importance"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from optlab.report.charts import Axis, Parallel, Views
-from optlab.report.scales import suited
+from optlab.report.charts.scales import suited
 from optlab.report.sections.importance import Importance
 
 #: Lines that can still be told apart.

@@ -7,14 +7,14 @@ from itertools import chain
 
 import numpy as np
 
-from optlab.report.arrange import MOST_SHOWN, listed
 from optlab.report.cells import Cell, best_by_optimizer
 from optlab.report.charts import Array, Axis, Chart, Series, Views
-from optlab.report.effort import Unit
+from optlab.report.charts.styles import Style
 from optlab.report.evidence import Evidence
+from optlab.report.measures.effort import Unit
+from optlab.report.measures.targets import Reached, fair_unit, reached, targets
 from optlab.report.page import Column, Section, Table
-from optlab.report.styles import Style
-from optlab.report.targets import Reached, fair_unit, reached, targets
+from optlab.report.sections.arrange import MOST_SHOWN, listed
 from optlab.report.text import plural
 from optlab.statistics.profiles import TAU, integrated_score, profile, ratios
 

@@ -8,10 +8,10 @@ import numpy as np
 from optlab.loggers.live_line import cut
 from optlab.report.cells import ENDS, Cell
 from optlab.report.charts import Axis, Chart, Figure, Series, Views
+from optlab.report.charts.file_names import file_names
+from optlab.report.charts.scales import suited
 from optlab.report.evidence import Evidence
-from optlab.report.file_names import file_names
 from optlab.report.page import Column, Section, Table, Value, is_empty
-from optlab.report.scales import suited
 from optlab.report.text import NO_RANKING, capital, plural, verdict_words
 from optlab.statistics.intervals import CONFIDENCE
 

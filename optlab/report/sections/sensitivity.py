@@ -4,14 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from optlab.report.arrange import by_task, common, listed
 from optlab.report.cells import LEARNING_RATE
 from optlab.report.evidence import Evidence
+from optlab.report.measures.windows import POINT, SHARE, Finding, findings
 from optlab.report.page import Column, Section, Table, Value
 from optlab.report.phrases import show
+from optlab.report.sections.arrange import by_task, common, listed
 from optlab.report.sections.sensitivity_charts import called, charts, name_of
 from optlab.report.text import plural
-from optlab.report.windows import POINT, SHARE, Finding, findings
 from optlab.statistics.sensitivity import Window
 
 EDGES = {"": "no", "low": "yes, the lowest", "high": "yes, the highest"}

@@ -7,15 +7,15 @@ from itertools import count, groupby
 
 import numpy as np
 
-from optlab.report.arrange import metric_axis, shown_first, side_by_side
 from optlab.report.cells import ACCURACY, LEARNING_RATE, Cell
 from optlab.report.charts import Array, Axis, Chart, Figure, Series
+from optlab.report.charts.styles import Style
 from optlab.report.evidence import Evidence
+from optlab.report.measures.swept import WIDE_RATIO
+from optlab.report.measures.windows import Finding
 from optlab.report.phrases import show
-from optlab.report.styles import Style
-from optlab.report.swept import WIDE_RATIO
+from optlab.report.sections.arrange import metric_axis, shown_first, side_by_side
 from optlab.report.text import plural
-from optlab.report.windows import Finding
 
 
 def called(name: str) -> str:

@@ -7,14 +7,14 @@ from typing import get_args
 
 import numpy as np
 
-from optlab.report.arrange import by_task, listed, shown_first, side_by_side
 from optlab.report.cells import Cell, best_by_optimizer
 from optlab.report.charts import Array, Axis, Chart, Panels, Series, Views
-from optlab.report.effort import TITLES, Unit, per_update
+from optlab.report.charts.styles import Style
 from optlab.report.evidence import Evidence
+from optlab.report.measures.effort import TITLES, Unit, per_update
+from optlab.report.measures.targets import Reached, Target, fair_unit, in_words, reached, targets
 from optlab.report.page import Column, Section, Table, Value
-from optlab.report.styles import Style
-from optlab.report.targets import Reached, Target, fair_unit, in_words, reached, targets
+from optlab.report.sections.arrange import by_task, listed, shown_first, side_by_side
 from optlab.report.text import plural
 
 UNITS: tuple[Unit, ...] = get_args(Unit)

@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from optlab.report.charts import Axis, Chart, Mark, Series
-from optlab.report.extent import extent
+from optlab.report.charts.extent import extent
+from optlab.report.charts.styles import SETTINGS
 from optlab.report.pictures.chart import draw_chart
 from optlab.report.pictures.heatmap import draw_heatmap
-from optlab.report.styles import SETTINGS
 from tests.report.examples import contours, heatmap, learning_curves, losses
 
 

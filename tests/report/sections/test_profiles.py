@@ -6,10 +6,10 @@ import pytest
 from optlab.records import RunRecord
 from optlab.report.charts import Chart, Views
 from optlab.report.evidence import Evidence
+from optlab.report.measures.targets import PROTOCOL_FILE
 from optlab.report.page import Section
 from optlab.report.ranking import rank
 from optlab.report.sections.profiles import profiles
-from optlab.report.targets import PROTOCOL_FILE
 from tests.report.conftest import MakeRun
 
 #: Record with which a method has the target, by task and by optimizer and rate; None is never.

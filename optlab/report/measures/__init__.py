@@ -1,0 +1,1 @@
+"""What sections say in numbers: measured on the evidence, told by nobody yet."""
