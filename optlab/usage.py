@@ -17,8 +17,11 @@ how much?
   optlab sweep KEY=A,B ...         a grid of runs, trained together, then their ranking;
                                    --plan shows what would be trained, --resume DIR trains what
                                    is missing, --extend adds another grid, --status DIR counts
+  optlab sweep protocol=standard KEY=A,B ...
+                                   tunes each optimizer alike, judges winners on fresh seeds
   optlab report DIR [DIR ...]      what the runs say: ranking, page, tables and figures; --to DIR,
                                    --text writes no file, --open shows the page
+  optlab report --tensorboard DIR  the same of event files that others wrote
   optlab board DIR                 TensorBoard on DIR, cells over seeds included; --open shows it,
                                    other flags are TensorBoard's
   optlab landscape RUN             the loss around a trained network, along random directions and

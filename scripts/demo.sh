@@ -34,4 +34,4 @@ optlab sweep \
 say "runs:      one folder each in $folder: config.yaml and result.json"
 say "table:     every logged value of all runs in $folder/metrics (parquet)"
 say "curves:    optlab board '$folder'"
-say "ranking:   optlab report '$folder' (again; it is in $folder/report.csv and report.png)"
+say "report:    $folder/report.html; optlab report '$folder' adds every figure and table as a file"
