@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import DictConfig, OmegaConf
 
 from optlab.build import Built, cautions, parts_of
+from optlab.catalog import groups
 from optlab.config import ConfigError
 from optlab.sweep.combining import combined
 
@@ -21,7 +22,7 @@ SHORT = ["trainer.epochs=1", "trainer.batch_size=full"]
 CHOICES = [
     (path.parent.name, path.stem)
     for path in sorted(CONFIGS.glob("*/*.yaml"))
-    if path.parent.name != "experiment" and path.stem not in FETCHED
+    if path.parent.name in groups().keys() - {"experiment"} and path.stem not in FETCHED
 ]
 PAIRS = [(a, b) for a, b in combinations(CHOICES, 2) if a[0] != b[0]]
 SAMPLE = random.Random(6).sample(PAIRS, 150)

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from optlab import registry
 from optlab.build import parts_of
+from optlab.catalog import groups
 from optlab.cli import main
 from optlab.config import ConfigError
 from optlab.seeding import global_stream
@@ -40,7 +41,7 @@ NONSENSE: dict[str, Any] = {
 #: Some fields take these; a run with them can then be built and updated.
 ABSURD = [True, -1, 0, 1, 99, -0.5, 0.5, 1.5, 2**40, None, [], [0], [-1], [2**40]]
 
-GROUPS = sorted(path.name for path in CONFIGS.iterdir() if any(path.glob("*.yaml")))
+GROUPS = sorted(groups())  # of a run: a protocol is of a sweep
 FILES = [path for group in GROUPS for path in sorted((CONFIGS / group).glob("*.yaml"))]
 #: Fields that take any text: it is looked up, and what is not there is refused by another test.
 TEXTS = {"task.path", "task.root", "task.digest"}

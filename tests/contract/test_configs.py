@@ -20,6 +20,7 @@ from optlab.config.schema import DiagnosticsConfig, LoggerConfig, TrainerConfig
 from optlab.optim.regularizers import Regularizer
 from optlab.optim.transformed import Transform
 from optlab.registry import Registry
+from optlab.tasks.functions import Surface
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 REGISTRIES = {
@@ -50,9 +51,11 @@ def choice(path: Path) -> str:
 def sections(path: Path) -> dict[str, Any]:
     """Return the sections that a file sets: its group's, or several if it is a global one.
 
-    A global file may also choose for other groups, under ``defaults``.
+    A global file may also choose for other groups, under ``defaults``, and say what a sweep varies.
     """
     content: Any = OmegaConf.to_container(OmegaConf.load(path))
+    assert set(content.get("hydra", {})) <= {"sweeper"}
+    content.pop("hydra", None)
     is_global = path.read_text().startswith("# @package _global_")
     return content if is_global else {path.parent.name: content}
 
@@ -95,6 +98,17 @@ def plain(value: Any) -> Any:
 
 CHOICES = files_of(REGISTRIES)
 ENTRIES = [path for path in CHOICES if choice(path) not in WITHOUT_ENTRY]
+
+
+def test_functions_say_where_their_sweeps_begin_and_nothing_else_of_hydra() -> None:
+    found = {path.stem: OmegaConf.load(path).get("hydra") for path in files_of(["task"])}
+    told = {name: own for name, own in found.items() if own is not None}
+    surfaces = {n for n, entry in registry.tasks.items() if issubclass(entry, Surface)}
+    assert set(told) == surfaces
+    for name, own in told.items():
+        assert OmegaConf.to_container(own).keys() == {"sweeper"}, name
+        assert own.sweeper.keys() == {"params"}, name
+        assert own.sweeper.params.keys() == {"model.start", "optimizer.lr"}, name
 
 
 @pytest.mark.parametrize("path", ENTRIES, ids=choice)

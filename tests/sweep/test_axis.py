@@ -12,6 +12,7 @@ import yaml
 
 from optlab import registry
 from optlab.build import parts_of
+from optlab.catalog import groups
 from optlab.sweep.axis import (
     OF_A_RUN_IN_TRAINER,
     START_IN_MODEL,
@@ -81,10 +82,11 @@ def read(group, choice):
     """Return what a choice's file says, by section; a global file may choose other groups too."""
     content = yaml.safe_load((CONFIGS / group / f"{choice}.yaml").read_text())
     content = content if group in content else {group: content}
-    return {section: value for section, value in content.items() if section != "defaults"}
+    of_hydra = ("defaults", "hydra")  # what else to choose, and what a sweep varies by itself
+    return {section: value for section, value in content.items() if section not in of_hydra}
 
 
-GROUPS = sorted(path.name for path in CONFIGS.iterdir() if path.is_dir() and path.name[0] != "_")
+GROUPS = sorted(groups())  # of a run: a protocol is of a sweep
 WRITTEN = [
     (group, choice, option)
     for group in GROUPS
