@@ -209,11 +209,12 @@ def outputs(where, printed):
         "tensorboard": any(where.glob("events.*")),
         "table": (where / "metrics.parquet").exists(),
         "console": "loss" in printed,
+        "figures": (where / "figures").is_dir(),
     }
     return {name for name, seen in effects.items() if seen}
 
 
-@pytest.mark.parametrize("logger", ["tensorboard", "table", "console"])
+@pytest.mark.parametrize("logger", ["tensorboard", "table", "console", "figures"])
 def test_each_logger_can_be_turned_on_alone(train, capsys, logger):
     where = train("run", "logger=none", f"logger.{logger}=true", tiny=WITH_LOGGERS)
     assert outputs(where, capsys.readouterr().out) == {logger}
