@@ -1,6 +1,7 @@
 """``optlab landscape RUN``: the loss of a trained network around its weights, as a page."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def asked(arguments: Sequence[str]) -> Asked:
         ConfigError: For an unknown flag, a value that is not allowed, or a folder without a run.
     """
     parser = _Parser(prog="optlab landscape", add_help=False, allow_abbrev=False)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("run", nargs="?", type=Path)
     parser.add_argument("words", nargs="*")
     parser.add_argument("--points", type=int, default=31)
     parser.add_argument("--span", type=float, default=1.0)
@@ -62,11 +63,22 @@ def asked(arguments: Sequence[str]) -> Asked:
         raise ConfigError(f"--points must be from 3 to 401, got {typed.points}")
     if not 0 < typed.span < float("inf"):
         raise ConfigError(f"--span must be above 0 and finite, got {typed.span:g}")
-    if not (typed.run / CONFIG_FILE).is_file():
-        raise ConfigError(
-            f"there is no run in {str(typed.run)!r}: give a run's folder, which holds {CONFIG_FILE}"
-        )
+    if typed.run is None:
+        raise ConfigError("give the folder of a run: optlab landscape RUN")
+    _require_run(typed.run)
     return Asked(typed.run, tuple(typed.words), typed.points, typed.span, typed.seed)
+
+
+def _require_run(folder: Path) -> None:
+    """Refuse a folder without a run; where runs lie below it, one is named."""
+    if (folder / CONFIG_FILE).is_file():
+        return
+    below = sorted(path.parent for path in folder.glob(f"*/{CONFIG_FILE}"))
+    example = f", such as {shlex.quote(str(below[0]))}" if below else ""
+    raise ConfigError(
+        f"there is no run in {str(folder)!r}: give a run's folder, which holds {CONFIG_FILE}"
+        f"{example}"
+    )
 
 
 def landscape(question: Asked) -> Path:

@@ -41,6 +41,7 @@ def trajectories(evidence: Evidence) -> Section | None:
         ),
         tuple(figure for figure in figures),
         tuple(tables),
+        after="curves",
     )
 
 

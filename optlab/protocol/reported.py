@@ -5,11 +5,12 @@ would win by luck, and tell only how sensitive an optimizer is and what tuning b
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 
-from optlab.protocol.follow import RERUN, TUNE
-from optlab.protocol.record import is_followed, read_record
+from optlab.protocol.folders import RERUN, TUNE, is_followed
+from optlab.protocol.record import read_record
 from optlab.protocol.section import protocol_section
 from optlab.records import survey
 from optlab.report.evidence import Evidence
@@ -48,14 +49,15 @@ def protocol_sections(folders: Sequence[Path]) -> tuple[Builder, ...]:
     if not record.is_judged:
         return (own,)
     trials = cache(partial(_trials, followed[0] / TUNE))
-    return (own, *(_of(trials, build) for build in (sensitivity, budget)))
+    return (own, _of(trials, sensitivity, "curves"), _of(trials, budget, "sensitivity"))
 
 
-def _of(trials: Callable[[], Evidence], build: Builder) -> Builder:
+def _of(trials: Callable[[], Evidence], build: Builder, after: str) -> Builder:
     def built(evidence: Evidence) -> Section | None:
         found = trials()
         found.__dict__["looks"] = evidence.looks  # an optimizer looks the same in every figure
-        return build(found)
+        section = build(found)
+        return section and replace(section, after=after)
 
     return built
 

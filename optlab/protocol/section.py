@@ -44,6 +44,7 @@ def protocol_section(record: Record) -> Callable[[Evidence], Section]:
             tuple(filter(None, _sentences(record))),
             figures if record.is_judged else (),
             tables if record.is_judged else tables[1:],
+            after="question",
         )
 
     return build

@@ -22,11 +22,15 @@ class Column:
         title: Its heading on the page, with the unit.
         key: Its heading in files: lower case with underscores.
         digits: Significant digits of its numbers on the page; files have all.
+        decimals: Decimals of its numbers on the page, where they are not to follow from `digits`.
+        is_shown: Whether the page has it; files have every column.
     """
 
     title: str
     key: str
     digits: int = 4
+    decimals: int | None = None
+    is_shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Section:
         figures: Its figures.
         tables: Its tables.
         commands: Command lines that its sentences speak of, to be copied.
+        after: Name of the report's own section that it follows where it is added to a report; it
+            stands last where the report has no such section.
     """
 
     name: str
@@ -69,6 +75,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     commands: tuple[str, ...] = ()
+    after: str = ""
 
 
 @dataclass(frozen=True)

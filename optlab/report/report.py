@@ -38,11 +38,13 @@ class Told:
 
     Attributes:
         text: The ranking, and below it what is to be said of it and where the files are.
+        ranking: The ranking itself.
         objections: Why the comparison is not fair, or not sure.
         damaged: Run folders that are missing in all of it, as their records cannot be read.
     """
 
     text: str
+    ranking: Ranking
     objections: tuple[Objection, ...] = ()
     damaged: tuple[Path, ...] = ()
 
@@ -152,7 +154,7 @@ def ranking_text(source: Source | str | Path, width: int | None = None) -> Told:
         _require_tables(root, found)
         ranking = read_ranking(root / RANKING_FILE)
     text = "\n".join(_paragraphs(root, found, ranking, against, width))
-    return Told(text=text, objections=against, damaged=tuple(found.damaged))
+    return Told(text=text, ranking=ranking, objections=against, damaged=tuple(found.damaged))
 
 
 def _evidence(found: Survey, given: Source) -> Evidence:
@@ -161,8 +163,20 @@ def _evidence(found: Survey, given: Source) -> Evidence:
 
 def _sections(evidence: Evidence, more: Sequence[Builder]) -> list[Section]:
     """Return all sections; one that is added takes the place of the report's own of its name."""
-    built = (build(evidence) for build in (*SECTIONS, *more))
-    return list({section.name: section for section in built if section is not None}.values())
+    sections = _built(evidence, SECTIONS)
+    for added in _built(evidence, more):
+        names = [section.name for section in sections]
+        if added.name in names:
+            sections[names.index(added.name)] = added
+        else:
+            place = names.index(added.after) + 1 if added.after in names else len(names)
+            sections.insert(place, added)
+    return sections
+
+
+def _built(evidence: Evidence, builders: Sequence[Builder]) -> list[Section]:
+    built = (build(evidence) for build in builders)
+    return [section for section in built if section is not None]
 
 
 def _write_folder(folder: Path, sections: Sequence[Section]) -> None:
@@ -180,9 +194,11 @@ def _require_tables(root: Path, found: Survey) -> None:
     if found.damaged:
         raise next(iter(found.damaged.values()))
     if not any((root / name).exists() for name in (RANKING_FILE, CURVES_FILE)):
+        others = next(root.rglob("*tfevents*"), None)
+        hint = "; logs of others are read with --tensorboard DIR" if others else ""
         raise ConfigError(
             f"no ended run below {str(root)!r}, nor the tables of a report: train there first, or "
-            "wait for a run"
+            f"wait for a run{hint}"
         )
 
 
@@ -200,6 +216,7 @@ def _drawn(root: Path, found: Survey, width: int | None, against: tuple[Objectio
     places += f"ranking  {csv}\ncurves   {curves}\npicture  {figure}\n"
     return Report(
         text="\n".join([*_paragraphs(root, found, ranking, against, width), places]),
+        ranking=ranking,
         objections=against,
         damaged=tuple(found.damaged),
         csv=csv,

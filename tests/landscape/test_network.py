@@ -107,7 +107,7 @@ def test_another_run_than_the_one_in_the_folder_is_noticed(run, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "the following arguments are required: run"),
+        ([], "give the folder of a run: optlab landscape RUN"),
         (["nowhere"], "there is no run in 'nowhere'"),
         (["{run}", "--points", "2"], "--points must be from 3 to 401, got 2"),
         (["{run}", "--span", "0"], "--span must be above 0 and finite, got 0"),
@@ -117,6 +117,11 @@ def test_another_run_than_the_one_in_the_folder_is_noticed(run, capsys):
 def test_what_cannot_be_drawn_is_refused(run, words, said):
     with pytest.raises(ConfigError, match=said):
         asked([word.format(run=run) for word in words])
+
+
+def test_of_a_folder_of_runs_one_is_named(run):
+    with pytest.raises(ConfigError, match=rf"which holds config.yaml, such as \S*{run.name}$"):
+        asked([str(run.parent)])
 
 
 def test_a_run_that_diverges_has_no_end_to_look_around(run):

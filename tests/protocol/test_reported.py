@@ -1,5 +1,7 @@
 """What a report makes of the folder of a protocol."""
 
+import re
+
 from optlab.protocol.reported import compared, protocol_sections
 from optlab.records import collect
 from optlab.report.evidence import Evidence
@@ -13,6 +15,10 @@ def test_the_report_is_of_winners_on_fresh_seeds_after_the_sweep_and_later(follo
     page = (copied / "out" / "report.html").read_text()
     assert "The protocol" in page
     assert "What a budget buys, on fresh seeds" in page
+    headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", page)
+    assert headings[:3] == ["The question", "The protocol", "The ranking"]
+    tuned = headings.index("Best of k trials")
+    assert headings.index("Learning curves") < tuned < headings.index("Divergence")
     assert not list((copied / "out").glob("*/report.html"))
     for name in ("report.csv", "curves.csv"):
         assert (copied / "out" / name).read_bytes() == (followed / "out" / name).read_bytes()

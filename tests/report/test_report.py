@@ -10,6 +10,8 @@ import pytest
 from optlab.config import ConfigError
 from optlab.records import RunRecord
 from optlab.report import report
+from optlab.report.page import Section
+from optlab.report.report import Source
 
 MakeRun = Callable[..., RunRecord]
 
@@ -68,6 +70,25 @@ def test_every_figure_and_table_of_the_page_is_a_file_and_nothing_else_is(
     found = {f"report/{path.name}" for path in (tmp_path / "report").iterdir()}
     assert {"report/ranking.csv", "report/intervals.svg"} <= linked
     assert found == linked | {"report/curves.parquet"}
+
+
+def test_an_added_section_stands_where_it_says_or_in_the_place_of_the_one_of_its_name(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    make_run({"seed": 0}, val={"loss": 0.5})
+    added = (
+        Section("protocol", "The protocol", after="question"),
+        Section("last", "Last", after="a section that is not there"),
+        Section("verdicts", "Other verdicts"),
+    )
+    builders = [lambda _, section=section: section for section in added]
+    made = report(Source([tmp_path], sections=builders), pictures=False)
+    assert made.page is not None
+    headings = re.findall(r"<h2[^>]*>([^<]+)</h2>", made.page.read_text())
+    assert headings[:3] == ["The question", "The protocol", "The ranking"]
+    assert headings[-1] == "Last"
+    assert "Verdicts" not in headings
+    assert headings.index("Other verdicts") < headings.index("Environment")
 
 
 def test_the_text_ends_with_the_places_of_its_files(make_run: MakeRun, tmp_path: Path) -> None:

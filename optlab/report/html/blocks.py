@@ -70,8 +70,7 @@ class Blocks:
     def _caption(self, kind: str, what: Figure | Table, files: Sequence[tuple[str, str]]) -> str:
         self.counts[kind] += 1
         title = f"<b>{kind.capitalize()} {self.counts[kind]}. {escape(what.title)}.</b>"
-        links = [_links(self.files, name, label, FORMATS[kind]) for name, label in files]
-        found = f'<span class="files">{" ".join(links)}</span>' if self.files else ""
+        found = _files(self.files, files, FORMATS[kind]) if self.files else ""
         return " ".join(part for part in (title, escape(what.caption), found) if part)
 
 
@@ -111,8 +110,18 @@ def _file_names(figure: Figure) -> list[tuple[str, str]]:
     return [(name, choice) for choice, name in file_names(figure.name, figure.choices).items()]
 
 
-def _links(folder: str, name: str, label: str, formats: Sequence[str]) -> str:
-    said = f"{escape(label)}: " if label else ""
-    return said + " ".join(
+def _files(folder: str, names: Sequence[tuple[str, str]], formats: Sequence[str]) -> str:
+    """Return links to files, which fold where they are of several views."""
+    if len(names) == 1:
+        return f'<span class="files">{_links(folder, names[0][0], formats)}</span>'
+    items = "".join(
+        f"<li>{escape(label)}: {_links(folder, name, formats)}</li>" for name, label in names
+    )
+    said = f"files of the {len(names)} views"
+    return f'<details class="files"><summary>{said}</summary><ul>{items}</ul></details>'
+
+
+def _links(folder: str, name: str, formats: Sequence[str]) -> str:
+    return " ".join(
         f'<a href="{escape(folder)}/{escape(name)}.{each}">{each}</a>' for each in formats
     )

@@ -12,6 +12,7 @@ from optlab.report.html.arrays import number, packed
 from optlab.report.html.traces import Plot, traces
 
 HEIGHT, ROW = 380, 24  # pixels
+FEW = 6  # counts on an axis, below which there would be ticks between them
 
 
 def plot(chart: Chart) -> Plot:
@@ -25,7 +26,7 @@ def plot(chart: Chart) -> Plot:
     for series, crosses in zip(chart.series, shown.crosses, strict=True):
         data += traces(series, shown, crosses, chart)
     layout = {
-        "xaxis": _axis(chart.x, shown.x),
+        "xaxis": _axis(chart.x, shown.x) | _whole(chart, shown.x),
         "yaxis": _axis(chart.y, shown.y),
         "shapes": [_line(mark, shown) for mark in chart.marks],
         "annotations": [_beside(mark, shown) for mark in chart.marks if mark.text],
@@ -43,6 +44,15 @@ def _axis(axis: Axis, span: Span) -> Plot:
     if span.scale == "names":
         drawn["named"] = True  # read by figures.js alone
     return drawn
+
+
+def _whole(chart: Chart, span: Span) -> Plot:
+    """Return a step of 1 between the ticks of few counts, such as epochs."""
+    if span.scale != "linear" or span.high - span.low > FEW:
+        return {}
+    across = np.concatenate([np.empty(0), *(series.x for series in chart.series)])
+    across = across[np.isfinite(across)]
+    return {"dtick": 1} if len(across) and (across % 1 == 0).all() else {}
 
 
 def _ticks(ticks: Ticks) -> Plot:

@@ -164,27 +164,50 @@
         return button;
       });
       entries.append(...buttons);
-      this.mark = () => buttons.forEach((button, place) =>
-        button.setAttribute("aria-pressed", String(!this.hidden.has(legend[place].name))));
+      // Of many series those wait behind a button that are hidden at first.
+      const waits = entry => !entry.shown && this.hidden.has(entry.name);
+      const isLong = legend.length > FILTERED && legend.some(entry => entry.shown);
+      const more = make("button", { type: "button", class: "more", onclick: () => {
+        const first = buttons.find(button => button.hidden);
+        this.isWhole = true;
+        this.mark();
+        first.focus();
+      } });
+      this.mark = () => {
+        const isFolded = isLong && !this.isWhole && !this.words.length;
+        more.textContent = `and ${legend.filter(waits).length} more`;
+        more.hidden = !isFolded || !legend.some(waits);
+        buttons.forEach((button, place) => {
+          const entry = legend[place];
+          button.setAttribute("aria-pressed", String(!this.hidden.has(entry.name)));
+          button.hidden = !this.isFound(entry) || (isFolded && waits(entry));
+        });
+      };
+      this.words = [];
       this.mark();
-      if (legend.length > FILTERED) this.legend.append(this.search(legend, buttons));
+      if (legend.length > FILTERED) this.legend.append(this.search(legend));
+      entries.append(more);
       this.legend.append(entries);
     }
 
-    search(legend, buttons) {
+    isFound(entry) {
+      return this.words.every(word => entry.name.toLowerCase().includes(word));
+    }
+
+    search(legend) {
       const field = make("input", {
         type: "search",
         placeholder: `find in ${legend.length} series`,
         "aria-label": "find series",
       });
-      const words = () => field.value.toLowerCase().split(/\s+/).filter(Boolean);
-      const found = entry => words().every(word => entry.name.toLowerCase().includes(word));
-      field.addEventListener("input", () =>
-        legend.forEach((entry, place) => { buttons[place].hidden = !found(entry); }));
+      field.addEventListener("input", () => {
+        this.words = field.value.toLowerCase().split(/\s+/).filter(Boolean);
+        this.mark();
+      });
       const both = [["show all", true], ["hide all", false]].map(([text, isShown]) =>
         make("button", {
           type: "button",
-          onclick: () => this.show(legend.filter(found), isShown),
+          onclick: () => this.show(legend.filter(entry => this.isFound(entry)), isShown),
         }, text));
       return make("div", { class: "tools" }, field, ...both);
     }

@@ -18,16 +18,21 @@ def plot(figure: Heatmap) -> Plot:
     """
     rows, columns = figure.values.shape
     shade = shades(figure.values, figure.is_log, figure.middle)
+    blank = np.isnan(shade.places)
     trace = {
         "type": "heatmap",
         "z": packed(shade.places),
         "zmin": number(shade.low),
         "zmax": number(shade.high),
         "map": "shades" if figure.middle is None else "sides",  # read by figures.js alone
-        "text": [list(row) for row in figure.texts],
+        # Plotly's own text would be unreadable without a shade: `_blank` writes those.
+        "text": [
+            ["" if is_blank else text for text, is_blank in zip(*pair, strict=True)]
+            for pair in zip(figure.texts, blank, strict=True)
+        ],
         "texttemplate": "%{text}",
-        "customdata": _pairs(figure),
-        "hovertemplate": "%{customdata}: %{text}",
+        "customdata": _said(figure),
+        "hovertemplate": "%{customdata}",
         "xgap": 2,
         "ygap": 2,
         "colorbar": bar(figure.value_title, shade.ticks),
@@ -35,7 +40,7 @@ def plot(figure: Heatmap) -> Plot:
     layout = {
         "xaxis": _axis(figure.x.title, figure.x.names, columns),
         "yaxis": _axis(figure.y.title, figure.y.names, rows) | {"range": [rows - 0.5, -0.5]},
-        "annotations": _blank(figure, np.isnan(shade.places)),
+        "annotations": _blank(figure, blank),
     }
     size = {"height": AROUND + ROW * rows, "width": AROUND + COLUMN * columns}
     return {"data": [trace], "layout": layout, **size}
@@ -46,8 +51,11 @@ def _axis(title: str, names: tuple[str, ...], count: int) -> Plot:
     return {"title": {"text": title}, "range": [-0.5, count - 0.5], "showgrid": False, **ticks}
 
 
-def _pairs(figure: Heatmap) -> list[list[str]]:
-    return [[f"{upper}, {across}" for across in figure.x.names] for upper in figure.y.names]
+def _said(figure: Heatmap) -> list[list[str]]:
+    return [
+        [f"{upper}, {across}: {text}" for across, text in zip(figure.x.names, row, strict=True)]
+        for upper, row in zip(figure.y.names, figure.texts, strict=True)
+    ]
 
 
 def _blank(figure: Heatmap, is_blank: np.ndarray[tuple[int, ...], np.dtype[np.bool]]) -> list[Plot]:

@@ -34,6 +34,12 @@ const plotting = (() => {
       ? Math.max(10, Math.floor(width * 0.42 / LETTER))
       : Math.max(10, Math.floor(width / Math.max(1, given.tickvals?.length ?? 1) / 3));
     const longest = isUpright ? 44 : 48;
+    // Across, words go below one another where names would touch.
+    const share = (width - 150) / Math.max(1, given.tickvals?.length ?? 1) / LETTER - 1;
+    const named = text => {
+      const kept = cut(text, Math.min(letters, longest));
+      return isUpright || kept.length <= share ? plain(kept) : wrapped(kept, share);
+    };
     return {
       showgrid: !given.named || isUpright,
       gridcolor: colour("rule"),
@@ -49,7 +55,7 @@ const plotting = (() => {
       minexponent: 4,
       nticks: width < NARROW ? 5 : undefined,
       ...given,
-      ...(given.named && { ticktext: given.ticktext.map(t => plain(cut(t, Math.min(letters, longest)))) }),
+      ...(given.named && { ticktext: given.ticktext.map(named) }),
       title: {
         text: wrapped(given.title.text, isUpright ? 40 : Math.max(20, (width - beside) / 7)),
         standoff: 8,

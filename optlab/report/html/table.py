@@ -7,7 +7,7 @@ from optlab.report.html.json_text import script_json
 from optlab.report.html.values import is_number, shown
 from optlab.report.page import Table
 
-WIDEST, PADDING, LETTER = 36, 4, 0.6  # letters of a column, and em of one
+WIDEST, PADDING, LETTER = 46, 3, 0.55  # letters of a column, and em of one
 
 
 def table_block(table: Table, caption: str) -> str:
@@ -17,11 +17,16 @@ def table_block(table: Table, caption: str) -> str:
         table: The table.
         caption: As HTML.
     """
-    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
+    places = [place for place, column in enumerate(table.columns) if column.is_shown]
+    heading = [table.columns[place] for place in places]
+    columns = [[row[place] for row in table.rows] for place in places]
     numeric = [is_number(column) for column in columns]
-    texts = [shown(v, column.digits) for v, column in zip(columns, table.columns, strict=True)]
+    texts = [
+        shown(values, column.digits, column.decimals)
+        for values, column in zip(columns, heading, strict=True)
+    ]
     rows = list(zip(*texts, strict=True))
-    titles = [column.title for column in table.columns]
+    titles = [column.title for column in heading]
     heads = "".join(map(_head, titles, numeric, map(_width, texts)))
     parts = [
         f'<figure class="data" id="table-{escape(table.name)}">',

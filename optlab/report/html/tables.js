@@ -26,6 +26,19 @@
     return isUp ? way : -way;
   };
 
+  // What stands in the row above is faint, from the left as far as it is the same.
+  const faint = body => {
+    let above = null;
+    for (const { cells } of body.rows) {
+      let isSame = above !== null;
+      [...cells].forEach((cell, place) => {
+        isSame &&= cell.textContent !== "" && cell.textContent === above[place].textContent;
+        cell.classList.toggle("same", isSame);
+      });
+      above = cells;
+    }
+  };
+
   const start = figure => {
     const body = figure.querySelector("tbody");
     const heads = [...figure.querySelectorAll("th")];
@@ -35,7 +48,9 @@
       const rest = JSON.parse(figure.querySelector("script").textContent);
       body.append(...rest.map(texts => row(texts, heads)));
       unfold.remove();
+      faint(body);
     };
+    faint(body);
     unfold?.addEventListener("click", unfolded);
     heads.forEach((head, place) => head.firstElementChild.addEventListener("click", () => {
       unfolded();
@@ -44,6 +59,7 @@
       head.setAttribute("aria-sort", isUp ? "ascending" : "descending");
       const text = each => each.cells[place].textContent;
       body.append(...[...body.rows].sort((a, b) => order(text(a), text(b), isUp)));
+      faint(body);
     }));
   };
 

@@ -44,6 +44,8 @@ def _draw_lines(axes: Axes, figure: Parallel, places: Array) -> None:
     shade = shades(figure.colours)
     even = Normalize(shade.low, shade.high)
     colours = np.nan_to_num(figure.colours, nan=shade.low, posinf=shade.high, neginf=shade.low)
+    upward = np.argsort(colours, kind="stable")  # the best lie on top
+    places, colours = places[upward], colours[upward]
     points = np.stack(np.broadcast_arrays(np.arange(places.shape[1]), places), -1)
     thin = 0.9 if len(places) <= FAINT else 0.5
     lines = LineCollection(list(points), cmap=COLOURS, norm=even, linewidths=1, alpha=thin)

@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from optlab.report.charts import Views
 from optlab.report.html.blocks import Blocks
 from optlab.report.html.json_text import script_json
 from optlab.report.page import Column, Objection, Section, Table
@@ -24,6 +25,23 @@ def test_files_are_named_where_there_are_some() -> None:
     for name in ("curves.svg", "curves.png", "cells.csv", "cells.parquet"):
         assert f'<a href="report/{name}">' in with_files
     assert "href" not in Blocks("", ()).section(section)
+
+
+def test_files_of_several_views_fold() -> None:
+    views = Views("by_task", "A", "", {"blobs": learning_curves(), "digits": learning_curves()})
+    text = Blocks("report", ()).section(Section("a", "A", (), (views,)))
+    (found,) = re.findall(r'<details class="files">(.*?)</details>', text)
+    assert found.startswith("<summary>files of the 2 views</summary>")
+    assert re.findall(r">(blobs|digits): <a", found) == ["blobs", "digits"]
+
+
+def test_a_column_may_be_in_files_alone() -> None:
+    columns = (Column("cell", "cell"), Column("sentence", "sentence", is_shown=False))
+    hidden = Table("a", "A", "", columns, [("adam", "very long")])
+    text = Blocks("", ()).section(Section("a", "A", tables=(hidden,)))
+    assert "adam" in text
+    assert "sentence" not in text
+    assert "very long" not in text
 
 
 def test_objections_stand_above_the_ranking_and_across_it() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from optlab.report.charts import Axis, Chart, Series
 from optlab.report.html import write_page
-from optlab.report.page import Section
+from optlab.report.page import Column, Section, Table
 from tests.report.example_sections import OBJECTIONS, sections
 from tests.report.examples import figures
 
@@ -132,6 +132,28 @@ def test_a_long_legend_is_searched_and_shown_at_once(page: Any) -> None:
     assert lines(figure) == 15
 
 
+def test_series_hidden_at_first_wait_behind_a_button(opened: Open) -> None:
+    figure = come_near(opened(), "many")
+    entries = figure.locator(".entry:visible")
+    assert entries.count() == 20
+    figure.get_by_role("button", name="and 40 more").click()
+    assert entries.count() == 60
+    assert figure.locator(".more:visible").count() == 0
+    assert entries.nth(20).evaluate("entry => entry === document.activeElement")
+
+
+def test_what_the_row_above_says_is_faint(opened: Open, tmp_path: Path) -> None:
+    columns = (Column("task", "task"), Column("cell", "cell"), Column("runs", "runs"))
+    rows = [("blobs", "adam", 3), ("blobs", "nag", 3), ("digits", "nag", 3)]
+    table = Table("a", "A", "", columns, rows)
+    write_page(tmp_path / "report.html", [Section("a", "A", (), (), (table,))], ())
+    page = opened(tmp_path / "report.html")
+    faint = "[...document.querySelectorAll('td')].map(cell => cell.matches('.same'))"
+    assert page.evaluate(faint) == [*[False] * 3, True, *[False] * 5]
+    page.get_by_role("button", name="runs").click()
+    assert page.evaluate(faint) == [*[False] * 3, True, *[False] * 5], "also when sorted"
+
+
 def test_views_are_switched_and_keep_what_is_hidden(page: Any) -> None:
     figure = come_near(page, "views")
     title = figure.locator(".xtitle")
@@ -193,12 +215,13 @@ def test_names_are_read_as_they_are(page: Any) -> None:
 
 def test_contents_fold_on_narrow_screens_and_stay_on_wide_ones(opened: Open) -> None:
     narrow = opened()
-    assert narrow.locator("nav a").first.is_visible()
+    link = narrow.locator("nav a").first
+    link.wait_for(state="visible")
     narrow.set_viewport_size({"width": 400, "height": 900})
-    assert not narrow.locator("nav a").first.is_visible()
+    link.wait_for(state="hidden")
     narrow.locator("nav summary").click()
-    narrow.locator("nav a").first.click()
-    assert not narrow.locator("nav a").first.is_visible()
+    link.click()
+    link.wait_for(state="hidden")
 
 
 def test_paper_has_every_figure_and_the_watermark(opened: Open) -> None:

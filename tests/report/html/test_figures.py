@@ -115,12 +115,21 @@ def test_a_legend_has_a_name_once_and_hides_what_is_hidden_in_all() -> None:
     assert [(e["name"], e["shown"]) for e in legend(series)] == [("a", True), ("b", False)]
 
 
+@pytest.mark.parametrize(("x", "step"), [((0.0, 4.0), 1), ((0.0, 3.5), None), ((0.0, 40.0), None)])
+def test_few_counts_have_whole_ticks(x: tuple[float, float], step: int | None) -> None:
+    series = Series("a", np.array(x), np.zeros(2))
+    (plot,) = drawn(Chart("a", "", "", Axis("epochs"), Axis("y"), (series,)))["plots"]
+    assert plot["layout"]["xaxis"].get("dtick") == step
+
+
 def test_unknown_and_infinite_places_of_a_heatmap_have_their_texts_alone() -> None:
     plot = drawn(examples.heatmap())["plots"][0]
     (trace,) = plot["data"]
     assert np.isnan([row for row in map(values, trace["z"])][1][2])
     (note,) = plot["layout"]["annotations"]
     assert (note["x"], note["y"], note["text"]) == (2, 1, "∞")
+    assert trace["text"][1][2] == "", "written once"
+    assert trace["customdata"][1][2].endswith(": ∞"), "said on hover"
 
 
 def test_parallel_lines_all_have_a_place_and_a_colour() -> None:
