@@ -21,6 +21,8 @@ LEARNING_RATE, BATCH_SIZE = "optimizer.lr", "trainer.batch_size"
 
 #: Ends of a run that are counted apart; the other runs are done.
 ENDS = ("diverged", "failed", "interrupted")
+#: Of an accuracy, as far as cells are ordered by it: it is kept in single precision.
+DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,14 @@ def arranged(keys: Iterable[str], cells: Sequence[Cell]) -> Ranking:
     names = sorted({group_of(cell.key, cell.metric) for cell in cells})
     groups = {n: tuple(c for c in ordered if group_of(c.key, c.metric) == n) for n in names}
     return Ranking(tuple(keys), groups)
+
+
+def merit(cell: Cell) -> float:
+    """Return what cells are ordered by, the lowest first: a loss, or minus an accuracy; or nan.
+
+    Accuracies that agree to the millionth are equal: only rounding tells them apart.
+    """
+    return round(-cell.val.mean, DIGITS) if cell.metric == ACCURACY else cell.val.mean
 
 
 def best_by_optimizer(cells: Iterable[Cell]) -> dict[str, Cell]:

@@ -72,7 +72,7 @@ class Evidence:
         for group, cells in self.ranking.groups.items():
             for cell in cells:
                 name = ", ".join(phrases(cell.key, names)) or cell.label
-                found.setdefault(name, {})[group] = cell
+                found.setdefault(name, {}).setdefault(group, cell)  # the best of several
         return found
 
     def _table(self, tag: str) -> pl.DataFrame:

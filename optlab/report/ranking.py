@@ -38,6 +38,7 @@ from optlab.report.cells import (
     group_of,
     identity,
     labels,
+    merit,
 )
 from optlab.report.phrases import AMSGRAD, OPTIMIZER, TARGET
 from optlab.statistics.intervals import iqm, mean_interval, share_interval
@@ -184,12 +185,12 @@ def _column(key: str) -> tuple[bool, str, bool, str]:
 
 def _merit(cell: Cell, runs: Sequence[RunRecord]) -> tuple[bool, float, float, float, str]:
     """Return what cells are sorted by, the lowest first."""
-    losses = [score(run, "val", LOSS) for run in runs]
+    losses = [score(run, "val", LOSS) for run in runs if run.result.status != "interrupted"]
     survivors = [loss for loss in losses if math.isfinite(loss)]
     return (
         math.isnan(cell.val.mean),  # only interrupted runs
-        -cell.val.mean if cell.metric == ACCURACY else cell.val.mean,
-        (len(losses) - len(survivors)) / len(losses),
+        merit(cell),
+        (len(losses) - len(survivors)) / max(len(losses), 1),
         float(np.mean(survivors)) if survivors else math.inf,
         cell.label,
     )

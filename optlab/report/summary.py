@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from optlab.records import survey
-from optlab.report.tables import RANKING_FILE, read_ranking
+from optlab.report.report import Told
 
 #: Ends of runs that are results.
 RESULTS = ("done", "diverged")
@@ -48,19 +48,20 @@ def summary(*folders: str | Path) -> dict[str, Any]:
     }
 
 
-def ranked_summary(folder: str | Path, *sources: str | Path) -> dict[str, Any]:
-    """Return `summary` and ``ranking``, the cells of the report that was written there.
+def ranked_summary(told: Told | None, *folders: str | Path) -> dict[str, Any]:
+    """Return `summary`, and what a report says of the runs.
 
-    They are as in `optlab.report.cells.Cell`, the best first in each ``group``.
+    That is ``ranking``, its cells as in `optlab.report.cells.Cell`, the best first in each
+    ``group``, and ``objections``, each as `optlab.report.page.Objection`.
 
     Args:
-        folder: Where the report is.
-        sources: The folders of its runs, if they are others.
+        told: The report; None where no run has ended that it could be of.
+        folders: Of the runs.
 
     Raises:
-        ConfigError: When the folder or its ranking cannot be read.
+        ConfigError: When a folder does not exist.
     """
-    table = Path(folder) / RANKING_FILE
-    groups = read_ranking(table).groups if table.exists() else {}
+    groups = told.ranking.groups if told else {}
     cells = [{"group": group, **asdict(cell)} for group, cells in groups.items() for cell in cells]
-    return {**summary(*sources or (folder,)), "ranking": cells}
+    against = [asdict(each) for each in told.objections] if told else []
+    return {**summary(*folders), "ranking": cells, "objections": against}

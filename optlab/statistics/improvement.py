@@ -17,12 +17,14 @@ Array = npt.NDArray[np.float64]
 
 
 def probability(first: Array, second: Array) -> float:
-    """Return the share of all pairs of values in which the first is lower, ties as half.
+    """Return the share of all pairs of values in which the first is lower, ties as half; or nan.
 
     Args:
         first: Values of the first method, (n).
         second: Of the second, (m).
     """
+    if not len(first) or not len(second):
+        return math.nan
     lower, equal = first[:, None] < second, first[:, None] == second
     return float((lower + 0.5 * equal).mean())
 

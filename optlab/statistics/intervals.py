@@ -33,13 +33,14 @@ class Interval:
 def mean_interval(values: Array) -> Interval:
     """Return the mean and its t-based interval.
 
-    It is nan for fewer than two values, and where the mean is infinite.
+    It is nan for fewer than two values, and where the mean is infinite, or infinite both ways.
 
     Args:
         values: Independent values, (N).
     """
     n = len(values)
-    mean = float(np.mean(values)) if n else math.nan
+    with np.errstate(invalid="ignore"):  # inf - inf
+        mean = float(np.mean(values)) if n else math.nan
     if n < 2 or not math.isfinite(mean):
         return Interval(mean, math.nan, math.nan)
     half = _quantile(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)

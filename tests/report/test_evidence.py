@@ -33,6 +33,20 @@ def test_an_optimizer_beyond_the_distinct_looks_is_grey(make_run: MakeRun) -> No
     assert [name for name, look in looks.items() if look == REST] == names[len(MARKERS) :]
 
 
+def test_of_cells_that_are_one_method_on_a_task_the_best_counts(make_run: MakeRun) -> None:
+    adam = {"optimizer": {"name": "adam"}}
+    # By accuracy losses are compared, and a method is told without them for the task of losses.
+    digits = [
+        make_run({**adam, "task": {"name": "digits"}, "loss": {"name": loss}}, val={"accuracy": v})
+        for loss, v in (("mse", 0.9), ("hinge", 0.8))
+    ]
+    valley = make_run(
+        {**adam, "task": {"name": "valley"}, "loss": {"name": "mse"}}, val={"loss": 1.0}
+    )
+    (own,) = Evidence([*digits, valley], rank([*digits, valley])).methods.values()
+    assert own["digits"].val.mean == 0.9
+
+
 def test_where_nothing_is_ranked_optimizers_have_looks_all_the_same(make_run: MakeRun) -> None:
     runs = [make_run({"optimizer": {"name": name}}, status="failed") for name in ("adam", "sgd")]
     looks = Evidence(runs, rank(runs)).looks

@@ -2,6 +2,7 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -207,6 +208,29 @@ def test_interrupted_runs_are_counted_and_not_scored(make_run: MakeRun) -> None:
     assert (cells[0].val.mean, cells[0].ends["interrupted"]) == (0.8, 1)
     assert (cells[0].runs, cells[0].scored) == (2, 1)
     assert math.isnan(cells[2].val.mean)
+
+
+def test_an_interrupted_run_breaks_no_tie(make_run: MakeRun) -> None:
+    runs = [
+        make_run(config("adam", seed=0), val={"accuracy": 0.8, "loss": 1.0}),
+        make_run(config("adam", seed=1), status="interrupted"),
+        make_run(config("nag", seed=0), val={"accuracy": 0.8, "loss": 2.0}),
+    ]
+    assert labels(rank(runs).cells) == ["adam", "nag"]
+
+
+def test_accuracies_that_only_single_precision_tells_apart_are_ordered_by_loss(
+    make_run: MakeRun,
+) -> None:
+    rows = {"adam": (340, 340, 345), "nag": (341, 341, 343)}  # nag's mean is 2e-8 higher
+    runs = [
+        make_run(
+            config(name, seed=seed), val={"accuracy": float(np.float32(n / 360)), "loss": loss}
+        )
+        for (name, own), loss in zip(rows.items(), (1.0, 2.0), strict=True)
+        for seed, n in enumerate(own)
+    ]
+    assert labels(rank(runs).cells) == ["adam", "nag"]
 
 
 def test_the_same_run_twice_counts_once_and_the_last_counts(make_run: MakeRun) -> None:

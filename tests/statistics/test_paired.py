@@ -11,6 +11,7 @@ from optlab.statistics.paired import (
     EXACT_PAIRS,
     differences,
     pairs_needed,
+    rounding,
     sign_flip_p,
     smallest_p,
     wilcoxon_p,
@@ -85,6 +86,25 @@ def test_pairs_that_both_diverged_have_no_difference() -> None:
 def test_wilcoxon_is_that_of_scipy(found: np.ndarray) -> None:
     kept = found[found != 0]
     assert wilcoxon_p(found) == (stats.wilcoxon(kept).pvalue if len(kept) else 1.0)
+
+
+@given(arrays(np.int64, st.tuples(st.just(2), st.integers(1, 9)), elements=st.integers(330, 360)))
+def test_accuracies_in_single_precision_tie_as_the_numbers_of_rows_do(rows: np.ndarray) -> None:
+    shares = (rows / 360).astype(np.float32).astype(np.float64)
+    found, moved = differences(*shares), rounding(*shares)
+    assert sign_flip_p(found, moved) == sign_flip_p((rows[0] - rows[1]).astype(float))
+    assert wilcoxon_p(found, moved) == wilcoxon_p((rows[0] - rows[1]).astype(float))
+
+
+def test_single_precision_without_a_word_on_it_halves_a_p_value() -> None:
+    # Flipping one of the two differences of a row that agree leaves the sum as it is.
+    rows = np.array([[351, 349, 353, 352, 347], [350, 348, 350, 353, 350]])
+    found = differences(*(rows / 360).astype(np.float32).astype(np.float64))
+    assert sign_flip_p(found) < sign_flip_p((rows[0] - rows[1]).astype(float))
+
+
+def test_what_diverged_is_not_moved_by_rounding() -> None:
+    assert rounding(np.array([1.0, math.inf]), np.array([1.0, 2.0])).tolist() == [2.0**-23, 0.0]
 
 
 def test_no_pairs_have_no_p_value() -> None:

@@ -16,6 +16,21 @@ NOTHING_LEARNED = 0.95
 
 FEWEST = 6  # records of a loss that a trend needs
 
+#: From here on a factor says no more than that it is large.
+MANY = 1000
+
+
+def times(factor: float) -> str:
+    """Return a factor in words: "12.0% of", "3.5 times", "more than 1000 times"."""
+    if factor < 1:
+        return f"{factor:.1%} of"
+    return f"{factor:.2g} times" if factor <= MANY else f"more than {MANY} times"
+
+
+def fold(factor: float) -> str:
+    """Return a growth in words: "3.7-fold", "more than 1000-fold"."""
+    return f"{factor:.2g}-fold" if factor <= MANY else f"more than {MANY}-fold"
+
 
 @dataclass(frozen=True)
 class Learning:

@@ -9,10 +9,12 @@ from optlab.diagnostics.verdicts.facts import Facts
 from optlab.diagnostics.verdicts.history import History
 from optlab.diagnostics.verdicts.learning import (
     Learning,
+    fold,
     is_blocked,
     largest_ratio,
     learning_of,
     rises_of,
+    times,
 )
 from optlab.results import Verdict
 
@@ -89,17 +91,17 @@ def _of_losses(seen: Learning) -> Iterator[tuple[float, int, str]]:
     least = float(values[lowest])
     rise = seen.end / max(least, NOTHING * reference)
     if rise >= RISE and seen.left >= LEARNED:
-        fold = f"{rise:.2g}-fold, " if least > NOTHING * reference else ""
-        text = f"the loss rose {fold}from {least:.2g} to {seen.end:.2g}"
+        factor = f"{fold(rise)}, " if least > NOTHING * reference else ""
+        text = f"the loss rose {factor}from {least:.2g} to {seen.end:.2g}"
         yield rise / RISE, int(updates[lowest]), text
     top = int(values.argmax())
     above = float(values[top]) / max(reference, seen.start)
     if above >= ABOVE_START:
-        text = f"the loss was {values[top]:.2g}, {above:.2g} times what it was before training"
+        text = f"the loss was {values[top]:.2g}, {times(above)} what it was before training"
         yield above / ABOVE_START, int(updates[top]), text
     rises = rises_of(seen)
     if rises >= RISES:
-        text = f"it swings up by {rises:.1%} of what knowing nothing costs, on average"
+        text = f"it swings up by {times(rises)} what knowing nothing costs, on average"
         yield rises / RISES, int(seen.smooth.later_half().updates[0]), text
 
 

@@ -18,14 +18,17 @@ import polars as pl
 from optlab.config import ConfigError
 from optlab.identity import config_hash
 from optlab.loggers.table import METRICS_FILE, SCHEMA
-from optlab.report.foreign.configurations import configuration, with_seeds
+from optlab.report.foreign.configurations import configuration, with_methods, with_names, with_seeds
 from optlab.report.foreign.gathering import ForeignRun, Points, foreign_runs
 from optlab.report.foreign.tags import Mapped, mapped, sentences
+from optlab.report.sections.arrange import listed
+from optlab.report.text import plural
 from optlab.results import CONFIG_FILE, RunResult, write_atomic, write_json, write_result
 from optlab.sections import to_yaml
 
 IMPORTED_FILE = "imported.json"  # says that a folder was made here, and of what
 
+MOST_NAMED = 5  # folders in a sentence
 EPOCH = "epoch"  # the tag under which writers note it, by step
 
 
@@ -65,19 +68,26 @@ def import_runs(
     runs, without = _judged(runs, names)
     percent = _percent(runs, names)
     configs = [configuration(run.name, run.hparams) for run in runs]
+    folders = [run.name for run in runs]
+    named = with_methods(configs, folders)
     numbered = with_seeds(configs)
-    _clear(to)
-    write_json(to / IMPORTED_FILE, {"logdir": str(logdir), "tags": names.names})
-    for run, config in zip(runs, configs, strict=True):
-        _write(to / run.name, run, config, names, percent)
-    told = [f"{len(runs)} runs of {logdir}", *sentences(names, counts)]
-    told += [f"{len(without)} folders without any of these are left out: {', '.join(without)}"] * (
-        len(without) > 0
-    )
+    named += with_names(configs, folders)
+    told = [f"{plural(len(runs), 'run')} of {logdir}", *sentences(names, counts)]
+    if without:
+        kind = plural(len(without), "folder")
+        told.append(f"{kind} without any of these left out: {listed(without, MOST_NAMED)}")
     told += ["accuracies beyond 1 are read as percent"] * bool(percent)
     told += [f"{numbered} runs without a seed are numbered by name"] * bool(numbered)
+    if named:
+        told.append(
+            f"{named} runs are told apart by their folders: others have the same options and seed"
+        )
     if any(EPOCH not in run.points for run in runs):
         told.append("a step is taken for an epoch, as no tag says which is which")
+    _clear(to)
+    write_json(to / IMPORTED_FILE, {"logdir": str(logdir), "tags": names.names, "told": told})
+    for run, config in zip(runs, configs, strict=True):
+        _write(to / run.name, run, config, names, percent)
     return Imported(to, len(runs), tuple(told))
 
 

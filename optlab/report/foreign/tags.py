@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from optlab.config import ConfigError
+from optlab.report.text import plural
 
 #: Words for a split, and for a metric, as people write them.
 SPLITS = {
@@ -113,5 +114,7 @@ def _require(tag: str, tags: Collection[str], flag: str) -> None:
 
 def sentences(found: Mapped, tags: Mapping[str, int]) -> list[str]:
     """Return how tags are read, and in how many runs each is, for whoever asked for a report."""
-    lines = [f"{tag} is read as {name} ({tags[tag]} runs)" for tag, name in found.names.items()]
+    lines = [
+        f"{tag} is read as {name} ({plural(tags[tag], 'run')})" for tag, name in found.names.items()
+    ]
     return [*lines, *found.notes]

@@ -11,7 +11,7 @@ from optlab.report.lint.crossing import confounded
 from optlab.report.lint.edges import edge_optimum
 from optlab.report.lint.environment import mixed_environment
 from optlab.report.lint.missing import missing_runs, unfinished_runs
-from optlab.report.lint.seeds import few_seeds, unequal_seeds
+from optlab.report.lint.seeds import few_seeds, lucky_cells, unequal_seeds
 from optlab.report.page import Objection
 
 Rule = Callable[[Evidence], list[Objection]]
@@ -24,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     unequal_budgets,
     unequal_gradients,
     unequal_seeds,
+    lucky_cells,
     few_seeds,
     edge_optimum,
     mixed_environment,

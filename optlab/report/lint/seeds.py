@@ -16,6 +16,8 @@ from optlab.statistics.paired import pairs_needed
 
 #: Seeds that a sentence names.
 MOST_SEEDS = 9
+#: Cells that a sentence names.
+MOST_CELLS = 3
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,33 @@ def unequal_seeds(evidence: Evidence) -> list[Objection]:
     return [Objection("unequal_seeds", sentence, _command(evidence, found))]
 
 
+def lucky_cells(evidence: Evidence) -> list[Objection]:
+    """Object where the best cell of an optimizer ran with fewer seeds than others of its cells.
+
+    Cells are ordered by their means, and those over few seeds reach farther by luck alone. Where
+    seeds of what is compared differ, that is an objection of its own.
+    """
+    found: list[_Sown] = []
+    told: dict[str, str] = {}
+    for sown in _sown(evidence):
+        if not sown.is_unequal:
+            for optimizer, own in _of_optimizers(evidence, sown).items():
+                best, *others = own
+                most = max(others, key=lambda label: len(own[label]), default=best)
+                if len(own[most]) > len(own[best]):
+                    found.append(_Sown(sown.group, own, sown.tests))
+                    few, many = _number(len(own[best])), len(own[most])
+                    told.setdefault(optimizer, f"{best} with {few}, of {most} there are {many}")
+    if not found:
+        return []
+    sentence = (
+        f"Best cells ran with fewer seeds than others{_where(found)}: "
+        f"{listed([*told.values()], MOST_CELLS)}. A mean over fewer seeds hangs more on luck, and "
+        "the best of several such is the luckiest."
+    )
+    return [Objection("lucky_cells", sentence, _command(evidence, found))]
+
+
 def few_seeds(evidence: Evidence) -> list[Objection]:
     """Object where seeds are equal, and too few for any difference to be significant."""
     found = [s for s in _sown(evidence) if not s.is_unequal and len(s.all) < s.needed]
@@ -96,6 +125,15 @@ def _sown(evidence: Evidence) -> list[_Sown]:
     ]
 
 
+def _of_optimizers(evidence: Evidence, sown: _Sown) -> dict[str, dict[str, set[int]]]:
+    """Return the seeds of every cell by optimizer and label, the best cell first."""
+    own = seeds(evidence)
+    found: dict[str, dict[str, set[int]]] = {}
+    for cell in evidence.ranking.groups[sown.group]:
+        found.setdefault(cell.optimizer, {})[cell.label] = own[identity(cell.key)]
+    return found
+
+
 def _is_exact(evidence: Evidence, cell: Cell) -> bool:
     """Say whether nothing in a cell's runs hangs on the seed: a test function without noise."""
     options = evidence.runs[identity(cell.key)][0].options
@@ -113,7 +151,7 @@ def _command(evidence: Evidence, found: Iterable[_Sown]) -> str:
 
 
 def _where(found: Iterable[_Sown]) -> str:
-    return on(*(sown.group for sown in found))
+    return on(*dict.fromkeys(sown.group for sown in found))
 
 
 def _told(own: set[int]) -> str:

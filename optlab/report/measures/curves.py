@@ -96,7 +96,8 @@ def band(
         return None
     # A finished run without a table was told to keep none; that is no failure.
     known = [r for r in runs if r.folder in places or r.result.status != "done"]
-    x = _thinned(np.unique(np.concatenate([*places.values()])), most)
+    x = np.unique(np.concatenate([*places.values()]))
+    x = _thinned(np.append(x, _end_of_lost(runs, places, unit, x[-1])), most)
     worst = 0.0 if tag.startswith(f"{ACCURACY}/") else math.inf
     values = np.stack([_filled(r, places.get(r.folder), rows, x, worst) for r in known])
     return Band(x, values.mean(axis=0), values.min(axis=0), values.max(axis=0), len(known))
@@ -109,6 +110,18 @@ def _places(record: RunRecord, rows: pl.DataFrame, unit: Unit) -> Array:
     updates = np.asarray(rows["update"].to_numpy(), dtype=float)
     # Before its first update a run has cost nothing, whatever an update costs.
     return np.where(updates == 0, 0.0, updates * per_update(record, unit))
+
+
+def _end_of_lost(
+    runs: Sequence[RunRecord], places: Mapping[Path, Array], unit: Unit, latest: float
+) -> list[float]:
+    """Return where the last run was lost, if after the latest record of all.
+
+    Without a point there, a cell that lost all its runs would end as well as it did before.
+    """
+    lost = [run for run in runs if run.folder in places and run.result.status != "done"]
+    ends = [run.result.updates * per_update(run, unit) for run in lost]
+    return [max(later)] if (later := [end for end in ends if end > latest]) else []
 
 
 def _thinned(places: Array, most: int) -> Array:

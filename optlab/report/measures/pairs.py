@@ -13,7 +13,14 @@ from optlab.report.ranking import score
 from optlab.statistics.improvement import improvement
 from optlab.statistics.intervals import Interval, mean_interval
 from optlab.statistics.multiplicity import holm
-from optlab.statistics.paired import differences, pairs_needed, sign_flip_p, smallest_p, wilcoxon_p
+from optlab.statistics.paired import (
+    differences,
+    pairs_needed,
+    rounding,
+    sign_flip_p,
+    smallest_p,
+    wilcoxon_p,
+)
 
 Array = npt.NDArray[np.float64]
 
@@ -47,8 +54,11 @@ class Comparison:
 
     @property
     def holds(self) -> bool:
-        """Whether the difference is more than the luck of seeds."""
-        return self.p_holm <= LEVEL
+        """Whether the lead of the best is more than the luck of seeds.
+
+        Not where it is itself behind on the seeds that are compared, which may be few of its own.
+        """
+        return self.p_holm <= LEVEL and not self.behind.estimate < 0
 
 
 @dataclass(frozen=True)
@@ -139,7 +149,8 @@ def p_values(values: Mapping[str, Scores]) -> dict[tuple[str, str], tuple[float,
     case of eight if only its own tests were corrected for.
     """
     names = list(combinations(values, 2))
-    bare = np.array([sign_flip_p(differences(*_paired(values[a], values[b]))) for a, b in names])
+    pairs = [_paired(values[a], values[b]) for a, b in names]
+    bare = np.array([sign_flip_p(differences(*pair), rounding(*pair)) for pair in pairs])
     adjusted = holm(bare)
     return {pair: (float(p), float(q)) for pair, p, q in zip(names, bare, adjusted, strict=True)}
 
@@ -153,7 +164,8 @@ def _paired(first: Scores, second: Scores) -> tuple[Array, Array]:
 def _comparison(
     optimizer: str, cell: Cell, best: Scores, own: Scores, p: float, p_holm: float
 ) -> Comparison:
-    behind = differences(*_paired(own, best))
+    pair = _paired(own, best)
+    behind = differences(*pair)
     return Comparison(
         optimizer,
         cell,
@@ -161,6 +173,6 @@ def _comparison(
         mean_interval(behind),
         p,
         p_holm,
-        wilcoxon_p(behind),
+        wilcoxon_p(behind, rounding(*pair)),
         improvement([np.array([*best.values()])], [np.array([*own.values()])]),
     )

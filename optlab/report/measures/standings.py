@@ -1,12 +1,12 @@
 """Methods over several tasks: their ranks in each, and how good they are in the middle of all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from optlab.report.cells import ACCURACY, Cell, best_by_optimizer
+from optlab.report.cells import TASK, Cell, best_by_optimizer, merit
 from optlab.report.evidence import Evidence
 from optlab.report.measures.pairs import scores
 from optlab.statistics.across_tasks import (
@@ -50,12 +50,15 @@ class Standings:
     Attributes:
         rows: The methods.
         tasks: Number of tasks.
+        apart: How many of them are not another start, or another loss, of the same task: tests
+            take tasks as independent.
         p: Of Friedman's test that all rank alike; nan for two methods.
         difference: How far average ranks must be apart to differ (Nemenyi, 5 %).
     """
 
     rows: tuple[Standing, ...]
     tasks: int
+    apart: int
     p: float
     difference: float
 
@@ -93,14 +96,17 @@ def standings(evidence: Evidence, methods: Methods) -> Standings | None:
         for i in order
     )
     difference = critical_difference(len(groups), len(methods))
-    return Standings(rows, len(groups), friedman_p(means), difference)
+    return Standings(rows, len(groups), num_apart(evidence, groups), friedman_p(means), difference)
+
+
+def num_apart(evidence: Evidence, groups: Iterable[str]) -> int:
+    """Return how many different tasks some groups of cells are of, whatever their options."""
+    return len({evidence.ranking.groups[group][0].key.get(TASK) for group in groups})
 
 
 def _mean(cell: Cell | None) -> float:
     """Return a cell's mean value, the lowest best; infinite where there is none."""
-    if cell is None or np.isnan(cell.val.mean):
-        return np.inf
-    return -cell.val.mean if cell.metric == ACCURACY else cell.val.mean
+    return np.inf if cell is None or np.isnan(cell.val.mean) else merit(cell)
 
 
 def _normalised(

@@ -56,12 +56,23 @@ class Reached:
         return float(np.isfinite(self.updates).mean()) if len(self.runs) else math.nan
 
     def costs(self, unit: Unit) -> Array:
-        """Return what it took each run, (S); nan for all where it is not known of each."""
-        rates = np.array([per_update(run, unit) for run in self.runs if run.result.updates])
-        if not len(rates) or np.isnan(rates).any():
+        """Return what it took each run, (S); nan for all where it is not known of each.
+
+        Runs that ended before their first update are known to have taken forever.
+        """
+        rates = np.array(
+            [per_update(run, unit) if run.result.updates else 0.0 for run in self.runs]
+        )
+        if np.isnan(rates).any():
             return np.full(len(self.runs), math.nan)
-        own = [per_update(run, unit) for run in self.runs]
-        return np.where(np.isfinite(self.updates), self.updates * own, math.inf)
+        found = np.full(len(self.runs), math.inf)
+        np.multiply(self.updates, rates, out=found, where=np.isfinite(self.updates))
+        return found
+
+    def tells(self, unit: Unit) -> bool:
+        """Say whether some run shows what an update costs in a unit, and none hides it."""
+        made = any(run.result.updates for run in self.runs)
+        return made and not math.isnan(self.median(unit))
 
     def median(self, unit: Unit) -> float:
         """Return the median over runs of what it took, those that never had it included."""

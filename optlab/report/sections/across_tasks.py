@@ -12,8 +12,10 @@ from optlab.report.evidence import Evidence
 from optlab.report.measures.pairs import LEVEL
 from optlab.report.measures.standings import Methods, Standing, Standings, standings, tuned
 from optlab.report.page import Column, Section, Table, Value
+from optlab.report.sections.arrange import dependence, listed
 
 MOST_SHOWN = 20  # of a figure
+MOST_NAMED = 4  # methods in a sentence
 TUNED, FIXED = "optimizers, tuned on each task", "one configuration for all tasks"
 
 COLUMNS = (
@@ -39,6 +41,8 @@ def across_tasks(evidence: Evidence) -> Section | None:
     if not found:
         return None
     sentences = [_result(kind, result) for kind, result in found.items()]
+    one = next(iter(found.values()))
+    sentences += [f"{said} {TOO_SMALL}" for said in dependence(one.tasks, one.apart)]
     looks = {kind: _looks(evidence, chosen[kind]) for kind in found}
     names = file_names("average_ranks", found), file_names("normalised_scores", found)
     ranks = {kind: _ranks(names[0][kind], kind, own, looks[kind]) for kind, own in found.items()}
@@ -61,12 +65,22 @@ SCORE = (
 )
 
 
+TOO_SMALL = (
+    "Both tests take tasks as independent: here their p-values and the distance are too small."
+)
+
+
 def _result(kind: str, found: Standings) -> str:
     first, last = found.rows[0], found.rows[-1]
-    said = (
-        f"{kind[0].upper() + kind[1:]}: {first.method} has the lowest average rank over "
-        f"{found.tasks} tasks, {first.rank:.3g}; {last.method} has the highest, {last.rank:.3g}."
+    lowest, highest = (
+        [row.method for row in found.rows if math.isclose(row.rank, end.rank)]
+        for end in (first, last)
     )
+    said = (
+        f"{kind[0].upper() + kind[1:]}: over {found.tasks} tasks {_have(lowest)} the lowest "
+        f"average rank, {first.rank:.3g}"
+    )
+    said += "." if lowest == highest else f", and {_have(highest)} the highest, {last.rank:.3g}."
     if not math.isnan(found.p):
         alike = "are not alike" if found.p <= LEVEL else "may all be alike"
         said += f" By Friedman's test the {len(found.rows)} methods {alike} (p = {found.p:.2g})."
@@ -76,6 +90,13 @@ def _result(kind: str, found: Standings) -> str:
         f"{LEVEL:.0%}): {behind or 'none'} of the others {'are' if behind > 1 else 'is'} so far "
         "behind the first."
     )
+
+
+def _have(methods: Sequence[str]) -> str:
+    """Return ``adam and nag have``; of many that have commas in their names, how many."""
+    if len(methods) > 2 and any("," in method for method in methods):
+        return f"{len(methods)} of them have"
+    return f"{listed(methods, MOST_NAMED)} {'has' if len(methods) == 1 else 'have'}"
 
 
 def _looks(evidence: Evidence, methods: Methods) -> dict[str, Style]:

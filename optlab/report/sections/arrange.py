@@ -55,6 +55,17 @@ def listed(words: Sequence[str], most: int) -> str:
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
+def dependence(tasks: int, apart: int) -> list[str]:
+    """Say that what is found over tasks holds for independent ones, where some are not."""
+    if tasks == apart:
+        return []
+    kinds = "one and the same" if apart == 1 else f"only {apart} different ones"
+    return [
+        f"These {tasks} tasks are {kinds} under other conditions (starts, losses or options): who "
+        "is good at one of them is likely to be good at its like, and they count as several."
+    ]
+
+
 def by_task(
     columns: Sequence[Column], rows: Sequence[tuple[str, Sequence[Value]]]
 ) -> tuple[tuple[Column, ...], list[tuple[Value, ...]]]:

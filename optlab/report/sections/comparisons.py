@@ -72,7 +72,19 @@ def _result(contest: Contest) -> str:
         also = "not told apart from it" if ahead else "no difference from it holds for"
         names = listed(level, MOST_NAMED)
         said += f"; {names} {_are(level)} {also}" if ahead else f", but {also} {names}"
-    return f"{said}."
+    return f"{said}.{_turned(contest)}"
+
+
+def _turned(contest: Contest) -> str:
+    """Say who does better than the best where both ran with the same seeds, if anybody does."""
+    better = [other.optimizer for other in contest.others if other.behind.estimate < 0]
+    if not better:
+        return ""
+    names = listed(better, MOST_NAMED)
+    return (
+        f" On the seeds that are compared {names} {_are(better)} better: "
+        f"{contest.best.optimizer} leads by its other seeds."
+    )
 
 
 def _are(names: Sequence[str]) -> str:

@@ -202,10 +202,15 @@ def _update(run: RunRecord) -> int:
 
 
 def _share(run: RunRecord) -> float:
+    """Return the share of its epochs that a run was through when it was lost.
+
+    It is noticed at the next record of the loss, up to `trainer.log_every` updates later.
+    """
     epochs = run.options.get(EPOCHS)
     if not isinstance(epochs, int | float) or epochs <= 0:
         return math.nan
-    return min(run.result.epochs / epochs, 1.0)
+    then = min(_update(run) / run.result.updates, 1.0) if run.result.updates else 1.0
+    return min(then * run.result.epochs / epochs, 1.0)
 
 
 def _cause(run: RunRecord) -> str:

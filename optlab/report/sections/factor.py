@@ -18,6 +18,8 @@ HIDDEN = "model.hidden"
 #: Numbers that a grid lists; of more, as a search draws them, neighbours are taken together.
 MOST_LISTED = 12
 BINS = 6
+#: Significant digits of a level that is a number.
+LEAST_DIGITS, MOST_DIGITS = 3, 6
 #: From here on ratios say more of an axis than differences.
 WIDE = 10.0
 
@@ -115,10 +117,20 @@ def _factor(title: str, values: Sequence[Any]) -> Factor:
     ordered = sorted(known, key=lambda token: _order(known[token]))
     places = {token: place for place, token in enumerate(ordered)}
     codes = np.array([places[identity({"": value})] for value in values], dtype=np.int64)
-    levels = tuple(show(known[token]) for token in ordered)
+    levels = _names([known[token] for token in ordered])
     if len(ordered) > MOST_LISTED and all(_is_number(value) for value in values):
         codes, levels = _binned(np.array(values, dtype=float))
     return Factor(title, tuple(values), levels, codes)
+
+
+def _names(values: Sequence[Any]) -> tuple[str, ...]:
+    """Return what levels are called: drawn numbers by so many digits as tell them apart."""
+    full = tuple(map(show, values))
+    for digits in range(LEAST_DIGITS, MOST_DIGITS):
+        short = tuple(f"{v:.{digits}g}" if isinstance(v, float) else show(v) for v in values)
+        if len(set(short)) == len(set(full)):
+            return tuple(min(pair, key=len) for pair in zip(full, short, strict=True))
+    return full
 
 
 def _binned(values: Array) -> tuple[Codes, tuple[str, ...]]:

@@ -24,21 +24,22 @@ def heatmaps(found: Sequence[Importance]) -> Views | None:
     chosen = [pair for turn in turns for pair in turn if pair is not None][:MOST_MAPS]
     if not chosen:
         return None
-    several = len(found) > 1
     maps = [
         _heatmap(one, rows, columns, place) for place, (one, rows, columns) in enumerate(chosen)
     ]
-    names = [
-        f"{rows.title} x {columns.title}" + (f", {one.group}" if several else "")
-        for one, rows, columns in chosen
-    ]
+    pairs = [f"{rows.title} x {columns.title}" for _, rows, columns in chosen]
+    groups = [one.group for one, _, _ in chosen]
+    is_by_task = len(found) > 1 and len(set(pairs)) == 1
+    names = groups if is_by_task else pairs
+    if len(found) > 1 and not is_by_task:
+        names = [f"{group}: {pair}" for group, pair in zip(groups, pairs, strict=True)]
     return Views(
         "factor_pairs",
-        "Two factors at a time",
+        f"Two factors at a time: {pairs[0]}" if is_by_task else "Two factors at a time",
         "Each place shows the best cell that has both levels, over everything else that varied: "
         "what tuning the rest would reach there. Mean over seeds, on the validation split.",
         dict(zip(names, maps, strict=True)),
-        "pair of factors",
+        "task" if is_by_task else "pair of factors",
     )
 
 
@@ -89,4 +90,5 @@ def best_by_pair(cells: Sequence[Cell], rows: Factor, columns: Factor) -> Array:
 def _text(value: float, metric: str) -> str:
     if not np.isfinite(value):
         return "" if np.isnan(value) else "diverged"
-    return f"{value:.3f}" if metric == ACCURACY else f"{value:.3g}"
+    # A whole number has no point at its end.
+    return f"{value:.3f}" if metric == ACCURACY else f"{value:#.3g}".rstrip(".")

@@ -27,8 +27,8 @@ MOST_POINTS = 2_000
 
 COLUMNS = (
     Column("factor", "factor"),
-    Column("share of the variance (%)", "share_percent", 3),
-    Column("share that noise alone would have (%)", "by_chance_percent", 2),
+    Column("share of the variance (%)", "share_percent", decimals=1),
+    Column("share that noise alone would have (%)", "by_chance_percent", decimals=1),
     Column("levels", "levels"),
 )
 

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 
+from optlab.report.cells import ACCURACY
 from optlab.report.charts import Axis, Parallel, Views
 from optlab.report.charts.scales import suited
 from optlab.report.sections.importance import Importance
@@ -39,8 +41,9 @@ def _lines(one: Importance, place: int) -> Parallel:
             Axis(f"validation {metric}", scale),
         ),
         values,
-        np.log10(means) if scale == "log" else means,
-        f"validation {metric}" + (" (log10)" if scale == "log" else ""),
+        # By the metric itself nearly all cells of a sweep look alike.
+        100 * rankdata(means if metric == ACCURACY else -means) / len(means),
+        "cells that are no better (%)",
     )
 
 
@@ -55,6 +58,6 @@ def _caption(shown: int, count: int) -> str:
         which = f"Each line is a cell, {shown} of {count:,} evenly from the best to the worst"
     return (
         f"{which}; it crosses each axis at the cell's value and the last one at its mean "
-        "validation metric over seeds. Axes stand in the order of their importance. Drag along an "
-        "axis to keep only the lines that pass there."
+        "validation metric over seeds, and is coloured by its rank. Axes stand in the order of "
+        "their importance. Drag along an axis to keep only the lines that pass there."
     )

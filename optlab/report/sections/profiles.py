@@ -12,9 +12,10 @@ from optlab.report.charts import Array, Axis, Chart, Series, Views
 from optlab.report.charts.styles import Style
 from optlab.report.evidence import Evidence
 from optlab.report.measures.effort import Unit
+from optlab.report.measures.standings import num_apart
 from optlab.report.measures.targets import Reached, fair_unit, reached, targets
 from optlab.report.page import Column, Section, Table
-from optlab.report.sections.arrange import MOST_SHOWN, listed
+from optlab.report.sections.arrange import MOST_SHOWN, dependence, listed
 from optlab.report.text import plural
 from optlab.statistics.profiles import TAU, integrated_score, profile, ratios
 
@@ -69,10 +70,11 @@ def profiles(evidence: Evidence) -> Section | None:
     if not np.isfinite(tuned.ratios).any():
         return None
     fixed = _profile(_fixed(evidence, known), known, unit).best
+    apart = num_apart(evidence, known)
     return Section(
         "profiles",
         "Performance profiles",
-        (_meaning(unit, len(known)), _result(tuned, fixed)),
+        (_meaning(unit, len(known)), *dependence(len(known), apart), _result(tuned, fixed)),
         (_figure(evidence, tuned, fixed),),
         (_table(tuned, fixed),),
     )

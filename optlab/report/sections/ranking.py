@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from optlab.loggers.live_line import cut
-from optlab.report.cells import ENDS, Cell
+from optlab.report.cells import ACCURACY, ENDS, LOSS, Cell
 from optlab.report.charts import Axis, Chart, Figure, Series, Views
 from optlab.report.charts.file_names import file_names
 from optlab.report.charts.scales import suited
@@ -21,13 +21,15 @@ LABEL_CHARACTERS = 48  # beside an axis
 MOST_ROWS = 20  # of a table, before it is unfolded; half of it where there are several
 FEWEST_FOR_IQM = 4
 ALL_VERDICTS = 10_000  # characters
+OF_METRIC = {ACCURACY: "score interval with Student's quantile", LOSS: "Student's t"}
 
 HOW_TO_READ = (
     "A mean is over n runs, which differ in their seed. The interval of "
-    f"{SURE} is of that mean (based on Student's t); std is the standard deviation over seeds, "
-    "IQM the interquartile mean. Test values are means that took no part in the order; the best "
-    "validation loss is the lowest on the way, on average. Verdicts are what went wrong inside "
-    "runs, with the number of runs that have them."
+    f"{SURE} is of that mean: of a loss Student's, of an accuracy a score interval with Student's "
+    "quantile, which is not symmetric and stays between 0 and 1. Std is the standard deviation "
+    "over seeds, IQM the interquartile mean. Test values are means that took no part in the order; "
+    "the best validation loss is the lowest on the way, on average. Verdicts are what went wrong "
+    "inside runs, with the number of runs that have them."
 )
 
 
@@ -76,7 +78,7 @@ def _leader(cells: Sequence[Cell]) -> str:
 
 
 def _figures(evidence: Evidence) -> tuple[Figure, ...]:
-    ranked = evidence.ranking.ranked
+    ranked = [group for group, cells in evidence.ranking.ranked.items() if len(cells) > 1]
     if not ranked:
         return ()
     names = file_names("intervals", ranked)
@@ -96,7 +98,7 @@ def _chart(evidence: Evidence, name: str, group: str) -> Chart:
     return Chart(
         name,
         f"{group}: {title}" if group else capital(title),
-        f"Mean validation {metric} over seeds and its {SURE} interval (based on Student's t), the "
+        f"Mean validation {metric} over seeds and its {SURE} interval ({OF_METRIC[metric]}), the "
         "best above; colours are optimizers. Where intervals overlap widely, the order is not "
         "sure. A cell with one run has no interval, one with an infinite mean a cross at the "
         "edge.",

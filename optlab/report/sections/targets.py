@@ -98,7 +98,7 @@ def _are_updates_unlike(race: _Race) -> bool:
 
 
 def _is_known(race: _Race, unit: Unit) -> bool:
-    return any(not math.isnan(own.median(unit)) for _, own in race.best.values())
+    return any(own.tells(unit) for _, own in race.best.values())
 
 
 def _result(race: _Race) -> str:
@@ -223,7 +223,7 @@ def _rows(
                 cell.label,
                 len(own.runs),
                 100 * own.share,
-                *(own.median(each) for each in UNITS),
+                *(own.median(each) if _is_known(race, each) else None for each in UNITS),
             ),
         )
         for cell, own in known

@@ -1,6 +1,8 @@
 """What went wrong inside runs: verdicts by cell and by optimizer."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from optlab.report.evidence import Evidence
 from optlab.report.page import Column, Section, Table, Value
 from optlab.report.text import plural
 from optlab.results import Verdict
+
+MOST_ROWS = 12
 
 
 def verdicts(evidence: Evidence) -> Section:
@@ -28,7 +32,7 @@ def verdicts(evidence: Evidence) -> Section:
         "fewer verdicts, not better ones.",
     )
     figures = (_by_optimizer(evidence, names),) if len(evidence.looks) > 1 else ()
-    return Section("verdicts", "Verdicts", sentences, figures, (_table(evidence),))
+    return Section("verdicts", "Verdicts", sentences, figures, _tables(evidence))
 
 
 def _by_optimizer(evidence: Evidence, names: Sequence[str]) -> Heatmap:
@@ -54,7 +58,8 @@ def _by_optimizer(evidence: Evidence, names: Sequence[str]) -> Heatmap:
     )
 
 
-def _table(evidence: Evidence) -> Table:
+def _tables(evidence: Evidence) -> tuple[Table, Table]:
+    """Return what was said most severely of each verdict, and all of them by cell."""
     several = len(evidence.ranking.groups) > 1
     task = [Column("task", "task")] if several else []
     columns = (
@@ -65,7 +70,7 @@ def _table(evidence: Evidence) -> Table:
         Column("runs with it", "runs_with_it"),
         Column("runs", "runs"),
         Column("highest severity", "severity", 3),
-        Column("said of that run", "sentence"),
+        Column("said of that run", "sentence", is_shown=False),
     )
     rows = [
         [*([group] if several else []), *row]
@@ -73,8 +78,32 @@ def _table(evidence: Evidence) -> Table:
         for cell in cells
         for row in _rows(evidence, cell)
     ]
-    caption = "In the order of the ranking; the sentence is of the run where it is most severe."
-    return Table("verdicts", "Verdicts by cell", caption, columns, rows, most=8)
+    caption = (
+        "In the order of the ranking; the files have what was said of the run of each cell where "
+        "it is most severe."
+    )
+    by_cell = Table("verdicts", "Verdicts by cell", caption, columns, rows, most=MOST_ROWS)
+    return _said(by_cell), by_cell
+
+
+def _said(by_cell: Table) -> Table:
+    """Return the row of each verdict that is most severe, the verdicts in order."""
+    places = {column.key: place for place, column in enumerate(by_cell.columns)}
+    keys = ("verdict", *(["task"] if "task" in places else []), "cell", "sentence")
+    worst: dict[Value, Sequence[Value]] = {}
+    for row in sorted(by_cell.rows, key=lambda row: _number(row[places["severity"]]), reverse=True):
+        worst.setdefault(row[places["verdict"]], row)
+    return Table(
+        "verdicts_said",
+        "What was said",
+        "Of the run where each verdict is most severe.",
+        tuple(replace(by_cell.columns[places[key]], is_shown=True) for key in keys),
+        [[worst[name][places[key]] for key in keys] for name in sorted(worst, key=str)],
+    )
+
+
+def _number(value: Value) -> float:
+    return value if isinstance(value, float) else -math.inf
 
 
 def _rows(evidence: Evidence, cell: Cell) -> list[list[Value]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from optlab.diagnostics.verdicts import RULES, History, verdicts
+from optlab.diagnostics.verdicts.learning import times
 from tests.diagnostics.verdicts.made_up import LN10, facts, healthy, history
 
 SIGMOIDS = {f"preactivation_gradient/hidden.{i}": [0.1 * 4.0 ** (i - 9)] * 3 for i in range(10)}
@@ -173,6 +174,14 @@ def test_a_divergence_that_no_look_saw_is_told_by_its_loss():
 def test_a_loss_that_ends_above_its_lowest_has_too_high_a_rate():
     rising = [*np.geomspace(2.5, 0.3, 20), *np.geomspace(0.3, 1.2, 20)]
     assert "rose 3.7-fold" in found({"loss/train": rising})["lr_too_high"].sentence
+
+
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [(0.12, "12.0% of"), (3.46, "3.5 times"), (1e25, "more than 1000 times")],
+)
+def test_a_factor_is_told_as_far_as_it_says_something(factor, said):
+    assert times(factor) == said
 
 
 def test_a_loss_that_rises_from_nothing_has_a_severity_that_says_something() -> None:

@@ -14,6 +14,7 @@ from optlab.loggers.table import read_metrics
 from optlab.records import collect
 from optlab.report.foreign import import_runs
 from optlab.report.foreign.gathering import foreign_runs
+from optlab.report.ranking import rank
 from tests.report.foreign.test_event_reader import scalar, write
 
 
@@ -44,6 +45,18 @@ def test_a_folder_of_runs_by_torch_is_ranked(tmp_path, monkeypatch, capsys):
     records = collect(tmp_path / "logs_report")
     assert [r.result.val["accuracy"] for r in records] == pytest.approx([0.5, 0.51, 0.9, 0.91])
     assert main(["report", "--tensorboard", "logs"]) == 0  # once more, in place of the first
+
+
+def test_no_run_stands_for_another_of_the_same_rate_and_seed(tmp_path):
+    for method, end in (("adam", 1.0), ("sgd", 2.0)):
+        for seed in (0, 1):
+            torch_run(tmp_path / "logs" / method / f"lr=0.1,seed={seed}", {"val_loss": [3.0, end]})
+    made = import_runs(tmp_path / "logs", tmp_path / "runs")
+    cells = rank(collect(made.folder)).cells
+    assert [(cell.label, cell.runs, cell.val.mean) for cell in cells] == [
+        ("run=adam", 2, 1.0), ("run=sgd", 2, 2.0),
+    ]  # fmt: skip
+    assert any(line.startswith("4 runs are told apart by their folders") for line in made.told)
 
 
 def test_curves_are_read_back_as_they_were(tmp_path):
@@ -167,4 +180,20 @@ def test_folders_that_are_no_runs_are_left_out_and_named(tmp_path):
     torch_run(tmp_path / "logs" / "summary", {"mean": [1.0]})
     made = import_runs(tmp_path / "logs", tmp_path / "runs")
     assert made.runs == 1
-    assert "1 folders without any of these are left out: summary" in made.told
+    assert "1 folder without any of these left out: summary" in made.told
+
+
+def test_the_page_says_how_logs_were_read_and_what_ranks_their_runs(tmp_path):
+    torch_run(tmp_path / "logs" / "a", {"Loss/test": [1.0, 0.5]})
+    assert main(["report", "--tensorboard", str(tmp_path / "logs"), "--to", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "How the logs were read" in page
+    assert "Loss/test ranks the runs, as they have no validation values" in page
+    assert main(["report", str(tmp_path / "imported")]) == 0  # as any folder of runs
+    assert "How the logs were read" in (tmp_path / "imported" / "report.html").read_text()
+
+
+def test_a_report_of_a_folder_of_logs_alone_names_the_flag_that_reads_them(tmp_path, capsys):
+    torch_run(tmp_path / "logs" / "a", {"val_loss": [1.0]})
+    assert main(["report", str(tmp_path / "logs")]) == 2
+    assert "logs of others are read with --tensorboard DIR" in capsys.readouterr().err

@@ -1,6 +1,6 @@
 import pytest
 
-from optlab.report.lint.seeds import few_seeds, unequal_seeds
+from optlab.report.lint.seeds import few_seeds, lucky_cells, unequal_seeds
 from tests.report.grids import config, evidence, grid, run
 
 LINE = "optimizer=adam,nag optimizer.lr=0.001,0.01,0.1 seed=range(0,2)"
@@ -53,6 +53,22 @@ def test_unequal_seeds_are_told_with_both_sets() -> None:
     assert "2 seeds are common" in found.sentence
     assert "seed=range(0,6)" in found.command, "one command for equal ones and enough of them"
     assert few_seeds(evidence(runs)) == []
+
+
+def test_a_best_cell_of_one_lucky_seed_is_not_preferred_without_a_word() -> None:
+    well = [run(0.9, optimizer=name, lr=0.01, seed=s) for name in ("adam", "nag") for s in range(7)]
+    lucky = [run(0.95, optimizer=name, lr=0.1, seed=0) for name in ("adam", "nag")]
+    seen = evidence([*well, *lucky], LINE)
+    assert unequal_seeds(seen) == []
+    (found,) = lucky_cells(seen)
+    assert "on blobs: adam, lr=0.1 with 1 seed, of adam, lr=0.01 there are 7 and" in found.sentence
+    assert "'seed=range(0,7)'" in found.command
+    assert lucky_cells(evidence(well)) == []
+
+
+def test_a_best_cell_that_was_measured_again_is_no_luck() -> None:
+    again = [run(0.9, optimizer=name, lr=0.01, seed=s) for name in "ab" for s in range(7, 9)]
+    assert lucky_cells(evidence([*grid("ab"), *again])) == []
 
 
 def test_as_many_seeds_that_are_others_are_unequal() -> None:

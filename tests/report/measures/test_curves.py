@@ -69,6 +69,17 @@ def test_a_run_that_was_lost_has_the_worst_value_from_then_on(
     np.testing.assert_array_equal(losses.low, [2.0, 1.0, 0.5])
 
 
+def test_a_cell_that_lost_all_its_runs_ends_at_the_worst(make_run: MakeRun) -> None:
+    # All were lost at update 10, epoch 2, after the records of updates 0 and 5.
+    runs = [
+        make_run({"seed": seed}, curves={"accuracy/val": [0.1, 0.9]}, status="diverged")
+        for seed in (0, 1)
+    ]
+    curve = accuracy_band(runs)
+    assert curve.x.tolist() == [0.0, 1.0, 2.0]
+    assert curve.mean.tolist() == [0.1, 0.9, 0.0]
+
+
 def test_a_run_lost_before_its_first_evaluation_counts_from_the_start(make_run: MakeRun) -> None:
     runs = [
         make_run({"seed": 0}, curves={"accuracy/val": [1.0, 1.0]}),

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,48 @@ def test_where_best_cells_have_seeds_of_their_own_only_these_are_compared() -> N
     (contest,) = contests(evidence([*tuned, *fresh]))
     assert (contest.is_fresh, contest.others[0].pairs) == (True, 4)
     assert contest.others[0].behind.estimate == pytest.approx(0.05)
+
+
+def test_a_best_cell_that_is_behind_on_shared_seeds_is_ahead_of_nobody() -> None:
+    # Its lead comes from seeds that the other never ran with.
+    records = trials({"adam": [0.8] * 8, "sgd": [0.9] * 8})
+    records += trials({"adam": [0.99] * 40}, seeds=range(100, 140))
+    (contest,) = contests(evidence(records))
+    (other,) = contest.others
+    assert (contest.best.optimizer, other.pairs) == ("adam", 8)
+    assert other.p_holm <= LEVEL
+    assert not other.holds
+
+
+def test_accuracies_tie_as_numbers_of_rows_do() -> None:
+    rows = {"adam": [351, 349, 353, 352, 349, 351], "sgd": [350, 348, 350, 353, 350, 349]}
+    shares = {n: [float(np.float32(own / 360)) for own in r] for n, r in rows.items()}
+    (contest,) = contests(evidence(trials(shares)))
+    (exact,) = contests(
+        evidence(trials({n: [-own for own in r] for n, r in rows.items()}, by="loss"))
+    )
+    assert contest.others[0].p == exact.others[0].p
+    assert contest.others[0].p_wilcoxon == exact.others[0].p_wilcoxon
+
+
+def test_seeds_lost_on_both_sides_are_no_mean_difference_and_no_warning() -> None:
+    lost = {"adam": [math.inf] + [0.1] * 14, "sgd": [0.2] * 7 + [math.inf] * 8}
+    (contest,) = contests(evidence(trials(lost, by="loss")))
+    (other,) = contest.others
+    assert math.isnan(other.behind.estimate)
+    assert other.holds  # by ranks
+
+
+def test_an_optimizer_of_interrupted_runs_alone_is_compared_with_nothing() -> None:
+    records = trials({"adam": [0.9] * 6, "sgd": [0.8] * 6})
+    stopped = [
+        replace(r, result=replace(r.result, status="interrupted")) if "sgd" in r.result.name else r
+        for r in records
+    ]
+    (contest,) = contests(evidence(stopped))
+    (other,) = contest.others
+    assert (other.pairs, other.holds) == (0, False)
+    assert math.isnan(other.beaten.estimate)
 
 
 def test_one_optimizer_has_nobody_to_be_compared_with() -> None:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,6 +83,23 @@ def test_each_optimizer_is_taken_at_its_best_on_each_task() -> None:
         "digits": 0.1,
         "xor": 1.0,
     }
+
+
+def test_means_that_only_single_precision_tells_apart_share_a_rank() -> None:
+    rows = {"adam": [340, 340, 345], "sgd": [340, 341, 344], "lion": [341, 341, 343]}
+    shares = {n: [float(np.float32(own / 360)) for own in r] for n, r in rows.items()}
+    assert len({sum(own) for own in shares.values()}) > 1
+    assert {row.rank for row in found(runs(**shares)).rows} == {2.0}
+
+
+def test_options_of_one_task_make_no_other_task() -> None:
+    values = {"adam": [0.9], "sgd": [0.8]}
+    other = [
+        replace(r, config={**r.config, "task": {"name": "digits", "label_noise": 0.2}})
+        for r in trials(values, task="digits")
+    ]
+    result = found([*runs(**values), *other])
+    assert (result.tasks, result.apart) == (5, 4)
 
 
 def test_two_tasks_are_too_few() -> None:

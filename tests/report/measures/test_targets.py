@@ -123,6 +123,17 @@ def test_seconds_are_known_where_all_runs_were_timed_alone(
     assert own.median("row gradients") == 320
 
 
+def test_runs_that_failed_before_an_update_are_misses_in_every_unit(make_run: MakeRun) -> None:
+    begun = [curve(make_run, seed=seed, status="failed") for seed in (0, 1)]
+    runs = [replace(run, result=replace(run.result, updates=0, epochs=0.0)) for run in begun]
+    known = timed(curve(make_run, 0.1, 0.95, optimizer="sgd"), 1, 640)
+    own = reached(evidence(*runs, known), GOAL)["digits"]
+    failed = own[2]
+    assert failed.costs("row gradients").tolist() == [math.inf, math.inf]
+    assert (failed.median("epochs"), failed.tells("epochs")) == (math.inf, False)
+    assert fair_unit(own.values()) == "row gradients"
+
+
 def test_methods_are_compared_in_gradients_where_all_are_known(make_run: MakeRun) -> None:
     known = timed(curve(make_run, 0.1, 0.95), 1, 640)
     unknown = curve(make_run, 0.1, 0.95, optimizer="sgd")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from optlab.records import RunRecord
@@ -28,6 +30,35 @@ def test_ranks_have_bars_of_half_a_critical_difference() -> None:
     assert (first.x[0], first.right[0] - first.x[0]) == pytest.approx((1.0, half), rel=1e-3)
     assert ranks.marks[0].at == first.right[0]
     assert "1 of the others is so far behind the first" in found.sentences[0]
+
+
+def test_methods_that_tie_are_all_named() -> None:
+    found = section({"adam": [0.9], "sgd": [0.9], "lion": [0.6], "muon": [0.5]})
+    assert found is not None
+    assert "adam and sgd have the lowest average rank, 1.5, and muon has the" in found.sentences[0]
+
+
+def test_many_configurations_that_tie_are_counted() -> None:
+    cells = {f"adam {rate}": [0.5] for rate in (0.1, 0.2, 0.4)}
+    found = section({"adam 1": [0.9], **cells, "sgd 0.1": [0.8]})
+    assert found is not None
+    assert "and 3 of them have the highest, 4." in found.sentences[1]
+
+
+def test_tests_over_options_of_one_task_are_called_too_sure() -> None:
+    values = {"adam": [0.9], "sgd": [0.8]}
+    records = [
+        replace(run, config={**run.config, "task": {"name": "digits", "label_noise": noise}})
+        for noise in (0.0, 0.1, 0.2)
+        for run in trials(values, task="digits")
+    ]
+    found = across_tasks(evidence(records))
+    assert found is not None
+    assert "These 3 tasks are one and the same under other" in found.sentences[1]
+    assert "p-values and the distance are too small" in found.sentences[1]
+    independent = section({"adam": [0.9], "sgd": [0.8]})
+    assert independent is not None
+    assert not any("too small" in sentence for sentence in independent.sentences)
 
 
 def test_optimizers_and_configurations_are_told_apart_where_they_differ() -> None:

@@ -29,6 +29,16 @@ def test_it_says_which_differences_hold() -> None:
     assert table.rows[0][keys.index("difference")] == pytest.approx(0.1)
 
 
+def test_it_says_who_is_better_on_the_seeds_that_are_compared() -> None:
+    runs = trials({"adam": [0.8] * 8, "sgd": [0.9] * 8})
+    runs += trials({"adam": [0.99] * 40}, seeds=range(100, 140))
+    found = comparisons(evidence(runs))
+    assert found is not None
+    said = " ".join(found.sentences)
+    assert "ahead of" not in said
+    assert "On the seeds that are compared sgd is better: adam leads by its other seeds." in said
+
+
 def test_seeds_that_can_show_nothing_are_called_too_few() -> None:
     sentences = " ".join(section(0.9, 0.8, 0.7, seeds=5).sentences)
     assert "no difference from it holds for sgd and lion" in sentences

@@ -28,6 +28,12 @@ def test_levels_are_in_order_whatever_the_order_of_the_cells() -> None:
     assert found["activation"].places.tolist() == [1.0, 0.0, 1.0, 1.0]
 
 
+def test_drawn_numbers_have_so_many_digits_as_tell_them_apart() -> None:
+    rates = (0.000176471, 0.0483253, 0.0483101, 0.1)
+    found = titles(*({"optimizer.lr": rate} for rate in rates))
+    assert found["learning rate"].levels == ("0.0001765", "0.04831", "0.04833", "0.1")
+
+
 def test_what_follows_from_another_factor_is_none() -> None:
     """Batches of full size are the method of batch_gd; every rate here is its optimizer's."""
     found = titles(

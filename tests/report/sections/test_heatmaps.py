@@ -62,7 +62,7 @@ def test_losses_take_the_lowest_and_name_what_diverged() -> None:
     one = views.choices["optimizer x learning rate"]
     assert isinstance(one, Heatmap)
     assert one.values.tolist() == [[1.0, math.inf], [5.0, math.inf]]
-    assert one.texts[0] == ("1", "diverged")
+    assert one.texts[0] == ("1.00", "diverged")
 
 
 def test_numbers_lie_across() -> None:
@@ -83,9 +83,24 @@ def test_tasks_take_turns_up_to_the_most_maps() -> None:
     views = heatmaps(question(evidence(runs)))
     assert views is not None
     assert len(views.choices) == MOST_MAPS
-    assert [name.rpartition(", ")[2] for name in list(views.choices)[:4]] == [
+    assert [name.partition(": ")[0] for name in list(views.choices)[:4]] == [
         "blobs",
         "digits",
         "spirals",
         "blobs",
     ]
+    assert views.kind == "pair of factors"
+
+
+def test_the_same_pair_of_every_task_is_named_once() -> None:
+    runs = [
+        run(0.1 * lr, task=task, lr=lr, init=init)
+        for task in ("blobs", "digits")
+        for lr in (0.1, 1.0)
+        for init in ("zeros", "he")
+    ]
+    views = heatmaps(question(evidence(runs)))
+    assert views is not None
+    assert list(views.choices) == ["blobs", "digits"]
+    assert views.kind == "task"
+    assert views.title == "Two factors at a time: init x learning rate"

@@ -28,7 +28,7 @@ def test_a_line_crosses_every_axis_at_its_cell() -> None:
     np.testing.assert_allclose(
         one.values, [[0, 1e-3, 0.9], [0, 1.0, 0.8], [1, 1e-3, 0.6], [1, 1.0, 0.5]]
     )
-    np.testing.assert_allclose(one.colours, one.values[:, -1])
+    np.testing.assert_allclose(one.colours, [100, 75, 50, 25])
 
 
 def test_of_many_cells_some_are_drawn_from_the_best_to_the_worst() -> None:
@@ -40,8 +40,9 @@ def test_of_many_cells_some_are_drawn_from_the_best_to_the_worst() -> None:
     one = parallel(question(evidence(runs)))
     assert isinstance(one, Parallel)
     assert len(one.values) == MOST_LINES
-    assert one.colours[0] == pytest.approx(0.0005 * 99 + 0.07)
-    assert one.colours[-1] == pytest.approx(0.0)
+    assert one.values[0, -1] == pytest.approx(0.0005 * 99 + 0.07)
+    assert one.values[-1, -1] == pytest.approx(0.0)
+    assert one.colours[[0, -1]] == pytest.approx([100.0, 100 / MOST_LINES])
     assert "300 of 800" in one.caption
 
 
@@ -58,13 +59,13 @@ def test_each_task_has_a_view() -> None:
     assert views.kind == "task"
 
 
-def test_losses_far_apart_are_coloured_by_their_logarithm() -> None:
+def test_lines_are_coloured_by_rank_and_the_lowest_loss_is_the_best() -> None:
     runs = [run(lr=lr, init=init) for lr in (0.1, 1.0) for init in ("zeros", "he")]
     for number, each in enumerate(runs):
         each.result.val.clear()
-        each.result.val["loss"] = 10.0**number
+        each.result.val["loss"] = 10.0**number if number < 3 else 100.0
     one = parallel(question(evidence(runs)))
     assert isinstance(one, Parallel)
     assert one.axes[-1].scale == "log"
-    assert one.colours.tolist() == [0.0, 1.0, 2.0, 3.0]
-    assert one.colour_title == "validation loss (log10)"
+    assert one.colours.tolist() == [100.0, 75.0, 37.5, 37.5]
+    assert one.colour_title == "cells that are no better (%)"

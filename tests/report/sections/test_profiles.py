@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def chart(found: Section, choice: str) -> Chart:
 def test_one_task_has_no_profile(records: list[RunRecord]) -> None:
     own = records[:4]
     assert profiles(Evidence(own, rank(own))) is None
+
+
+def test_options_of_one_task_are_not_several(records: list[RunRecord]) -> None:
+    assert not any("under other conditions" in said for said in section(records).sentences)
+    noise = {"a": 0, "b": 1}
+    same = [
+        replace(
+            r, config={**r.config, "task": {"name": "a", "noise": noise[r.options["task.name"]]}}
+        )
+        for r in records
+    ]
+    fixed = {f"a, noise={n}": {"metric": "accuracy", "value": 0.8, "from": ""} for n in (0, 1)}
+    (records[0].folder.parent / PROTOCOL_FILE).write_text(json.dumps({"targets": fixed}))
+    assert any("are one and the same under" in said for said in section(same).sentences)
 
 
 def test_targets_that_nobody_reached_have_no_profile(make_run: MakeRun) -> None:

@@ -138,3 +138,7 @@ def test_where_nothing_is_ranked_there_is_no_figure(make_run: MakeRun) -> None:
     found = section([make_run({"seed": 0}, status="failed")])
     assert found.figures == ()
     assert found.sentences == ("No run is done, and there is nothing to rank.",)
+
+
+def test_one_cell_alone_has_no_figure(make_run: MakeRun) -> None:
+    assert section(runs_of(make_run, {"adam": [0.9, 0.8]})).figures == ()

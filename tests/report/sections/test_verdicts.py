@@ -44,12 +44,24 @@ def test_runs_without_verdicts_have_one_sentence(make_run: MakeRun) -> None:
 
 
 def test_the_table_has_each_verdict_of_each_cell_in_order_of_rank(make_run: MakeRun) -> None:
-    (table,) = section(runs_of(make_run)).tables
+    _, table = section(runs_of(make_run)).tables
     assert [list(row) for row in table.rows] == [
         [1, "adam", "plateau", 1, 2, 1.1, "plateau of 0"],
         [2, "sgd", "plateau", 2, 2, 3.0, "plateau of 1"],  # of the run where it is most severe
         [2, "sgd", "lr too high", 1, 2, 1.5, "lr_too_high of 0"],
     ]
+
+
+def test_the_page_has_the_most_severe_sentence_of_each_verdict_and_the_file_all(
+    make_run: MakeRun,
+) -> None:
+    said, by_cell = section(runs_of(make_run)).tables
+    assert [list(row) for row in said.rows] == [
+        ["lr too high", "sgd", "lr_too_high of 0"],
+        ["plateau", "sgd", "plateau of 1"],
+    ]
+    assert all(column.is_shown for column in said.columns)
+    assert [column.key for column in by_cell.columns if not column.is_shown] == ["sentence"]
 
 
 def test_the_heatmap_has_the_share_of_runs_by_optimizer(make_run: MakeRun) -> None:
