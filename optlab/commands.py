@@ -2,14 +2,16 @@
 
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optlab.config import ConfigError
-from optlab.saying import say, tell
+from optlab.saying import say, tell, warn
 from optlab.usage import FAILED
 
 if TYPE_CHECKING:
+    from optlab.report.report import Told
     from optlab.reporting import Asked
 
 #: Flags of Hydra that show something and train nothing.
@@ -79,9 +81,17 @@ def sweep(arguments: list[str]) -> int:
 def _swept() -> dict[str, Any] | None:
     """Return what ``optlab sweep --json`` says."""
     from optlab.report.summary import ranked_summary
+    from optlab.reporting import asked, write_report
     from optlab.sweep.sweep_folder import SweepFolder
 
-    return None if SweepFolder.latest is None else ranked_summary(SweepFolder.latest)
+    folder = SweepFolder.latest
+    if folder is None:
+        return None
+    try:
+        told = write_report(replace(asked([str(folder)]), is_text=True), None)
+    except ConfigError:  # stopped before any run has ended
+        return ranked_summary(None, folder)
+    return ranked_summary(told, folder)
 
 
 def _sweep(arguments: list[str]) -> int:
@@ -105,16 +115,29 @@ def _sweep(arguments: list[str]) -> int:
             launch(line)
     if SweepFolder.latest is None:
         return 0
-    _rank(SweepFolder.latest)
+    lacks_report = _rank(SweepFolder.latest)
     keep_current(SweepFolder.latest)
-    return _summary(SweepFolder.latest)
+    return FAILED if _summary(SweepFolder.latest) or lacks_report else 0
 
 
-def _rank(folder: Path) -> None:
-    """Report a sweep at its end; pictures, which take seconds, are made when they are asked for."""
+def _rank(folder: Path) -> bool:
+    """Report a sweep at its end, and say whether there was no place for its files.
+
+    Pictures, which take seconds, are made when they are asked for.
+    """
     from optlab.reporting import asked
+    from optlab.sweep.explain import explain
 
-    _report(asked([str(folder)]), pictures=False)
+    question = asked([str(folder)])
+    try:
+        _report(question, pictures=False)
+    except BrokenPipeError:  # the reader has what it wanted
+        raise
+    except OSError as error:
+        warn(f"optlab sweep: the runs are kept, but not their report: {explain(error)}")
+        _report(replace(question, is_text=True))
+        return True
+    return False
 
 
 def _summary(folder: Path) -> int:
@@ -130,18 +153,20 @@ def report(arguments: list[str]) -> int:
     from optlab.sweep.answer import JSON, QUIET, answered
 
     question = asked([word for word in arguments if word not in (JSON, QUIET)])
-    with answered(arguments, lambda: ranked_summary(question.to, *question.folders)):
-        return _report(question, is_json=JSON in arguments)
+    made: list[Told] = []
+    with answered(arguments, lambda: ranked_summary(made[0] if made else None, *question.folders)):
+        made.append(_report(question, is_json=JSON in arguments))
+        return FAILED if made[0].damaged else 0
 
 
-def _report(question: "Asked", pictures: bool = True, is_json: bool = False) -> int:
+def _report(question: "Asked", pictures: bool = True, is_json: bool = False) -> "Told":
     from optlab.reporting import write_report
 
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     made = write_report(question, width, pictures)
     if not is_json:
         tell(made.text.removesuffix("\n"))
-    return FAILED if made.damaged else 0
+    return made
 
 
 def folder_in(arguments: list[str], command: str) -> Path:

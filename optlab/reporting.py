@@ -12,6 +12,7 @@ from optlab.report.cells import START
 from optlab.report.evidence import Evidence
 from optlab.report.page import Section
 from optlab.report.report import Report, Source, Told, ranking_text, report
+from optlab.report.sections import Builder
 from optlab.saying import say
 from optlab.sweep.sweep_record import sweep_records
 
@@ -90,7 +91,8 @@ def _imported(typed: argparse.Namespace) -> list[Path]:
 def source_of(folders: Sequence[Path]) -> Source:
     """Return all that is known of some folders; of protocols their winners are compared."""
     runs = [compared(folder) for folder in folders]
-    return Source(runs, sweep_records(runs), sections=(*protocol_sections(folders), _paths))
+    added = (*_import_sections(folders), *protocol_sections(folders), _paths)
+    return Source(runs, sweep_records(runs), sections=added)
 
 
 def write_report(question: Asked, width: int | None, pictures: bool = True) -> Told:
@@ -111,6 +113,12 @@ def write_report(question: Asked, width: int | None, pictures: bool = True) -> T
     if question.opens:
         _show(made)
     return made
+
+
+def _import_sections(folders: Sequence[Path]) -> tuple[Builder, ...]:
+    from optlab.report.foreign import imported_sections
+
+    return imported_sections(folders)
 
 
 def _paths(evidence: Evidence) -> Section | None:

@@ -4,8 +4,8 @@ Three networks are trained through `optlab.train` with the engine that a user ge
 own cadences and with everything measured at every 1st, 16th, 64th and 256th update. Rounds are
 interleaved in one process and counted in the process's own CPU time, so that the machine's drift
 cancels; ratios are what counts, the median of rounds. A run alone writes its table and its
-TensorBoard file, as a user's does; the MLP is also trained as one of 64 runs at once, whose records
-go nowhere: there the engine is all that counts.
+TensorBoard file, histograms included, as a user's does; the MLP is also trained as one of 64 runs
+at once, whose records go nowhere: there the engine is all that counts.
 
     python scripts/bench_diagnostics.py [--rounds 7] [--out FILE.json]
 """
@@ -96,14 +96,17 @@ def seconds(part, runs, wanted):
         )
     backend = backend_alone(copies[0])
     with tempfile.TemporaryDirectory() as folder:
-        loggers = [TensorBoardLogger(Path(folder), {}, "bench"), MetricsTable(Path(folder))]
+        board = TensorBoardLogger(Path(folder), {}, "bench")
+        loggers = [board, MetricsTable(Path(folder))]
 
         def emit(update, epoch, values):
             for logger in loggers:
                 logger.log(update, epoch, values)
 
         def train():
-            StackTraining(copies, backend).fit(EachRecord(emit))
+            StackTraining(copies, backend).fit(
+                EachRecord(emit), numbers=lambda _, *look: board.histograms(*look)
+            )
             for logger in loggers:
                 logger.close()
 

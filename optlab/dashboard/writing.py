@@ -1,5 +1,6 @@
 """Writing the dashboards: one event file in a sweep's folder, and one for each cell."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -23,6 +24,7 @@ from optlab.report.evidence import Evidence
 from optlab.report.ranking import by_cell, rank
 from optlab.results import named, write_atomic
 
+LEFT_S = 60.0  # after which nobody is still writing a file
 APART_S = 1e-3  # between the first records of cells, which are listed in order of time
 
 
@@ -46,6 +48,7 @@ def write_dashboards(root: Path, name: str) -> None:
     layout = _written_cells(root / CELLS, records, ranking, shown)
     values = event_file.values_record([experiment_value(ranking, records, now), layout])
     write_atomic(root / name, event_file.opening(now) + values)
+    _remove_left(root, now)
     for earlier in root.glob(f"{OWN_FILE}.*"):
         if earlier.name != name:
             earlier.unlink()
@@ -88,6 +91,16 @@ def _replace(folder: Path, files: Mapping[str, bytes]) -> None:
     finally:
         shutil.rmtree(new, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _remove_left(root: Path, now: float) -> None:
+    """Remove what processes that were killed left half done: TensorBoard would show it."""
+    for pattern in (f".{CELLS}.*.tmp", f".{CELLS}.*.old", f".{OWN_FILE}.*.tmp"):
+        for path in root.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):  # another process removes it, too
+                if now - path.stat().st_mtime < LEFT_S:
+                    continue
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _require_own(folder: Path) -> None:

@@ -97,6 +97,7 @@ class SweepRecords:
             images = starmap(image_value, pictures.items())
             self._events.add(run, lambda: event_file.values_record(images, update))
             self._events.add(run, lambda: event_file.texts_record(texts))
+            self._flush_if_due()
 
     def finish(self, run: int, result: RunResult) -> None:
         """Record how a run ended; at most once."""

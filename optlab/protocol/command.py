@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optlab.config import ConfigError
-from optlab.protocol.follow import follow, stages
+from optlab.protocol.folders import is_followed, stages
 from optlab.protocol.line import KEY, Line, read_line
-from optlab.protocol.plan import plan
-from optlab.protocol.protocol import load
-from optlab.protocol.record import is_followed, read_record
 from optlab.sweep.command import FLAGS, FOLDER_KEYS
 from optlab.sweep.consent import words_with_code
 from optlab.sweep.words import parse
@@ -26,6 +23,11 @@ def sweep_by_protocol(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: For what was typed.
     """
+    from optlab.protocol.follow import follow  # here: sweeps without a protocol need not wait
+    from optlab.protocol.plan import plan
+    from optlab.protocol.protocol import load
+    from optlab.protocol.record import read_record
+
     if _key_given(arguments):
         line = read_line(arguments)
         protocol = load(line.protocol, line.config_folders)

@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from optlab.protocol.folders import BASELINES, BUDGETS, PROTOCOL_FILE, RERUN, TUNE, is_followed
 from optlab.protocol.jobs import Job
 from optlab.protocol.line import Line
 from optlab.protocol.protocol import Protocol
 from optlab.protocol.record import (
-    PROTOCOL_FILE,
     Record,
-    is_followed,
     new_record,
     read_record,
     refuse_other,
@@ -35,11 +34,6 @@ from optlab.records import RunRecord
 from optlab.saying import say
 from optlab.sweep.run_folder import LEDGER_FILE, claimed, remove_unused
 from optlab.sweep.sweep_folder import SweepFolder
-
-TUNE, RERUN, BUDGETS, BASELINES = "tune", "rerun", "budgets", "baselines"
-
-#: Where stages go, in the order in which they are done.
-STAGES = (TUNE, RERUN, BUDGETS, f"{BASELINES}/{TUNE}", f"{BASELINES}/{RERUN}")
 
 
 def follow(line: Line, protocol: Protocol) -> None:
@@ -61,11 +55,6 @@ def follow(line: Line, protocol: Protocol) -> None:
             _aimed(line, record, folder)
         finally:
             SweepFolder.latest = folder if is_followed(folder) else None
-
-
-def stages(folder: Path) -> list[Path]:
-    """Return the folders of those stages of a protocol that have begun."""
-    return [folder / name for name in STAGES if (folder / name / LEDGER_FILE).exists()]
 
 
 def _begun(line: Line, protocol: Protocol) -> Record:

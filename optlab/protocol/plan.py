@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from optlab.protocol.follow import BASELINES, BUDGETS, RERUN, TUNE
+from optlab.protocol.folders import BASELINES, BUDGETS, RERUN, TUNE, is_followed
 from optlab.protocol.line import Line
 from optlab.protocol.protocol import Protocol
-from optlab.protocol.record import is_followed, read_record, refuse_other
+from optlab.protocol.record import read_record, refuse_other
 from optlab.protocol.stage import Tuning, train
 from optlab.saying import tell
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from optlab.config import ConfigError
+from optlab.protocol.folders import PROTOCOL_FILE
 from optlab.protocol.line import Line, differences
 from optlab.protocol.protocol import Protocol, read
 from optlab.protocol.winners import Winner
 from optlab.results import unreadable, write_json
 from optlab.sweep.refusal import FolderTakenError
 from optlab.sweep.run_folder import LEDGER_FILE
-
-PROTOCOL_FILE = "protocol.json"
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,6 @@ class Record:
     def line(self, folder: Path) -> Line:
         """Return the line that goes on with it."""
         return Line(self.protocol.name, folder, self.words)
-
-
-def is_followed(folder: Path) -> bool:
-    """Say whether a protocol is followed in a folder."""
-    return (folder / PROTOCOL_FILE).exists()
 
 
 def new_record(line: Line, protocol: Protocol) -> Record:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from optlab.protocol.follow import RERUN, TUNE, stages
-from optlab.protocol.record import Record, is_followed, read_record
+from optlab.protocol.folders import RERUN, TUNE, is_followed, stages
+from optlab.protocol.record import Record, read_record
 from optlab.sweep import status as of_sweep
 
 

@@ -27,6 +27,8 @@ RECORD = 2_000
 #: small network; of a larger one there are more.
 OF_TRAINING, OF_EVALUATION, OF_NORMS, OF_FLOW = 2, 2, 8, 4
 
+#: Of the report at a sweep's end, which the runs do not need.
+REPORT = 6_000_000
 #: Times what is needed: with less than that left somebody should know.
 AMPLE = 2
 
@@ -37,7 +39,7 @@ def refuse_full(
     """Refuse a sweep that would fill the disk, and warn of one that might.
 
     What is counted is certain to be written: large networks, checkpoints and other programs come
-    on top.
+    on top, and the report at its end.
 
     Args:
         folder: The sweep's folder, which exists.
@@ -57,8 +59,8 @@ def refuse_full(
     remedy = "free some space, choose another sweep.dir, or write less (logger.tensorboard=false)"
     if free < needed:
         raise ConfigError(f"{told}; {remedy}")
-    if free < AMPLE * needed:
-        warn(f"optlab sweep: {told}; it may not suffice")
+    if free < AMPLE * needed + REPORT:
+        warn(f"optlab sweep: {told}; with {size(REPORT)} of a report it may not suffice")
     _refuse_without_names(
         folder, 3 * len(runs) + len(_with_events(runs)[: settings.tensorboard_runs])
     )

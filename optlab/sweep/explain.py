@@ -30,7 +30,7 @@ USER_ERRORS = (ConfigError, HydraException, OmegaConfBaseException, yaml.YAMLErr
 
 #: What to do about errors of the system.
 FREE = "free some space and start the same line again"
-ELSEWHERE = "make the folder writable, or choose another with sweep.dir or hydra.run.dir"
+ELSEWHERE = "make the folder writable, or choose another (sweep.dir, hydra.run.dir, report --to)"
 REMEDIES = {
     errno.ENOSPC: FREE,
     errno.EDQUOT: FREE,

@@ -1,5 +1,7 @@
 import json
 import math
+import os
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -8,6 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from optlab.dashboard import write
+from optlab.dashboard.dashboard import OWN_FILE
 from tests.dashboard.conftest import event_files
 from tests.loggers.conftest import full_disk
 from tests.report.conftest import MakeRun
@@ -132,3 +135,20 @@ def test_a_full_disk_leaves_what_was_there(
         write(tmp_path)
     assert event_files(tmp_path) == before
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_killed_processes_left_half_done_is_removed_and_what_is_being_written_is_not(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    a_sweep(make_run)
+    for name, age_s in (("killed", 3600.0), ("alive", 0.0)):
+        folders = [tmp_path / f".cells.{name}.{end}" for end in ("old", "tmp")]
+        for folder in folders:
+            (folder / "01 lr=0.1").mkdir(parents=True)
+        file = tmp_path / f".{OWN_FILE}.0123.{name}.tmp"
+        file.touch()
+        for path in (*folders, file):
+            os.utime(path, (time.time() - age_s,) * 2)
+    write(tmp_path)
+    hidden = sorted(path.name for path in tmp_path.glob(".*"))
+    assert hidden == [".cells.alive.old", ".cells.alive.tmp", f".{OWN_FILE}.0123.alive.tmp"]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from optlab.config.schema import LoggerConfig
+from optlab.loggers.event_values import PNG_HEAD
 from optlab.loggers.sweep_events import LoggedRun
 from optlab.loggers.sweep_records import SweepRecords
 from tests.loggers.test_tensorboard import read
@@ -52,6 +53,14 @@ def test_many_histograms_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not (tmp_path / "shown").exists()
     records.histograms(0, 10, {"weights/w": np.zeros(3), "weights/v": np.zeros(3)})
     assert steps(tmp_path / "shown", "weights/w") == [0, 10]
+    records.close()
+
+
+def test_large_pictures_do_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optlab.loggers.sweep_records.MAX_BYTES", 2_000)
+    records = SweepRecords(runs_in(tmp_path), LoggerConfig())
+    records.draw(0, 10, {"confusion": PNG_HEAD + bytes(3_000)}, {})
+    assert len(read(tmp_path / "shown").Tensors("confusion")) == 1
     records.close()
 
 

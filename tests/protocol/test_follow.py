@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from optlab.protocol import follow
-from optlab.protocol.record import PROTOCOL_FILE, read_record
+from optlab.protocol.folders import PROTOCOL_FILE
+from optlab.protocol.record import read_record
 from tests.protocol.following import LINE, OWN_FILE, own_protocol, sweep
 from tests.sweep.running import results
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from optlab.config import ConfigError
+from optlab.protocol.folders import PROTOCOL_FILE, is_followed
 from optlab.protocol.line import Line
 from optlab.protocol.record import (
-    PROTOCOL_FILE,
-    is_followed,
     new_record,
     read_record,
     refuse_other,

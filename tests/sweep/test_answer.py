@@ -8,7 +8,10 @@ import sys
 import pytest
 
 from optlab.cli import main
+from tests.loggers.conftest import full_disk
 from tests.sweep.running import TINY
+
+__all__ = ["full_disk"]
 
 SHOWN = [word for word in TINY if not word.startswith("logger")]
 GRID = [*SHOWN, "optimizer.lr=0.1,0.2", "sweep.dir=out"]
@@ -76,9 +79,18 @@ def test_json_of_a_sweep_counts_its_runs_and_ranks_its_cells(folder, capsys):
     assert told["runs"] == {"done": 2}
     assert [cell["rank"] for cell in told["ranking"]] == [1, 2]
     assert {cell["key"]["optimizer.lr"] for cell in told["ranking"]} == {0.1, 0.2}
+    assert {"few_seeds"} <= {each["name"] for each in told["objections"]}
     assert main(["report", "out", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == told
     assert main(["sweep", "--resume", "out", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == told
+
+
+def test_json_of_a_report_without_files_has_the_ranking_of_the_runs_as_they_are(folder, capsys):
+    assert main(["sweep", *GRID, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    (folder / "out" / "report.csv").unlink()
+    assert main(["report", "out", "--text", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == told
 
 
@@ -139,3 +151,17 @@ def test_a_sweep_whose_reader_goes_away_is_trained_to_its_end(folder, reader):
     assert done.returncode == 0, done.stderr
     assert len(list(folder.glob("out/*/result.json"))) == 2
     assert (folder / "out" / "report.csv").exists()
+
+
+def test_a_report_that_finds_no_room_takes_neither_ranking_nor_dashboards_along(
+    folder, capsys, full_disk
+):
+    with full_disk(2_000_000):  # bytes of a file: the page has five million
+        assert main(["sweep", *GRID]) == 1
+    out, err = capsys.readouterr()
+    assert "the runs are kept, but not their report: File too large (out/report.html)" in err
+    assert "val accuracy" in out
+    assert "2 done" in out.splitlines()[-1]
+    assert list((folder / "out").glob("*.dashboard.*"))
+    assert main(["sweep", *GRID]) == 0
+    assert (folder / "out" / "report.html").exists()

@@ -51,7 +51,7 @@ def test_a_sweep_that_cannot_fit_is_refused_with_numbers_and_what_to_do(tmp_path
     room(needed)
     refuse_full(tmp_path, plan_of(runs), {}, SweepSettings())
     assert "it may not suffice" in capsys.readouterr().err
-    room(disk.AMPLE * needed)
+    room(disk.AMPLE * needed + disk.REPORT)
     refuse_full(tmp_path, plan_of(runs), {}, SweepSettings())
     assert capsys.readouterr().err == ""
 

@@ -25,7 +25,7 @@ def swept(folder, *words):
 
 
 #: Makes a folder a disk of its own, and does something there.
-SMALL_DISK = 'mount -t tmpfs -o size=4m tmpfs "$0" && cp faulty_plugin.py "$0" && cd "$0"'
+SMALL_DISK = 'mount -t tmpfs -o size=16m tmpfs "$0" && cp faulty_plugin.py "$0" && cd "$0"'
 UNSHARED = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
 
 #: The command line as ``python -m optlab`` starts it.
