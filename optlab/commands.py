@@ -110,7 +110,8 @@ def _sweep(arguments: list[str]) -> int:
             say("nothing of this sweep is missing")
             words = [word for word in arguments if word not in FLAGS]
             SweepFolder.latest = folder_in(words, "sweep")
-            return 0
+            if (SweepFolder.latest / "report.html").exists():
+                return 0  # else it was stopped before its report
         for line in lines:
             launch(line)
     if SweepFolder.latest is None:

@@ -95,10 +95,12 @@ def _by_metric(winners: Sequence[Winner], budget: int) -> list[list[Winner]]:
 def _optimism(winners: Sequence[Winner]) -> str:
     """Say how much better winners looked when they were chosen."""
     gaps = np.array([w.tuned - w.fresh.mean for w in winners])
-    gaps = gaps[np.isfinite(gaps)]
+    gaps = gaps[~np.isnan(gaps)]  # lost when it was chosen, and again: no difference
     if not len(gaps):
         return ""
     metric, gap = winners[0].metric, float(np.median(gaps))
+    if np.isinf(gap):
+        return "Most winners were lost on fresh seeds: what chose them was luck."
     is_worse = gap > 0 if metric == ACCURACY else gap < 0
     if not is_worse:
         return (
@@ -107,7 +109,7 @@ def _optimism(winners: Sequence[Winner]) -> str:
         )
     return (
         f"When they were chosen winners looked better than they are: their {metric} is by "
-        f"{abs(gap):.2g} worse on fresh seeds, in the median over {len(winners)} winners."
+        f"{abs(gap):.2g} worse on fresh seeds, in the median over {len(gaps)} winners."
     )
 
 

@@ -9,9 +9,9 @@ from optlab.config import ConfigError
 from optlab.records import RunRecord, Survey, SweepRecord, survey
 from optlab.report.cells import Ranking
 from optlab.report.evidence import Evidence
+from optlab.report.folder import clear_folder, write_folder
 from optlab.report.html import write_page
 from optlab.report.lint import objections
-from optlab.report.measures.curve_table import write_curve_table
 from optlab.report.measures.curves import best_curves, best_losses
 from optlab.report.notes import notes
 from optlab.report.page import Objection, Section
@@ -24,11 +24,9 @@ from optlab.report.tables import (
     read_ranking,
     write_curves,
     write_ranking,
-    write_tables,
 )
 from optlab.report.text import objections_text, render_text
 
-FORMATS = (".csv", ".parquet", ".png", ".svg")
 PAGE_FILE, PICTURE_FILE, FOLDER = "report.html", "report.png", "report"
 
 
@@ -133,8 +131,9 @@ def report(
     title, files = f"optlab report: {root.resolve().name}", FOLDER if pictures else ""
     write_page(root / PAGE_FILE, sections, against, title, files)
     if pictures:
-        _write_folder(root / FOLDER, sections)
-        write_curve_table(root / FOLDER, evidence)
+        write_folder(root / FOLDER, sections, evidence)
+    else:
+        clear_folder(root / FOLDER)  # beside this page its files would be another report's
     return _drawn(root, found, width, against)
 
 
@@ -177,16 +176,6 @@ def _sections(evidence: Evidence, more: Sequence[Builder]) -> list[Section]:
 def _built(evidence: Evidence, builders: Sequence[Builder]) -> list[Section]:
     built = (build(evidence) for build in builders)
     return [section for section in built if section is not None]
-
-
-def _write_folder(folder: Path, sections: Sequence[Section]) -> None:
-    from optlab.report.pictures import write_pictures  # here: matplotlib takes a second to import
-
-    for path in folder.glob("*"):
-        if path.suffix in FORMATS:
-            path.unlink()  # an earlier report may have had figures that this one has not
-    write_tables(folder, [table for section in sections for table in section.tables])
-    write_pictures(folder, [figure for section in sections for figure in section.figures])
 
 
 def _require_tables(root: Path, found: Survey) -> None:

@@ -118,9 +118,11 @@ def read_curves(path: str | Path, ranking: Ranking) -> Curves:
         return {place: Band(*np.array(curve).T) for place, curve in points.items()}
 
 
-def write_tables(folder: str | Path, tables: Iterable[Table]) -> None:
+def write_tables(folder: str | Path, tables: Iterable[Table]) -> list[Path]:
     """Write the tables of a report's sections, each as CSV and as parquet."""
+    written = []
     for table in tables:
+        written += [Path(folder) / f"{table.name}.{suffix}" for suffix in ("csv", "parquet")]
         header = [column.key for column in table.columns]
         rows = [["" if _is_empty(value) else value for value in row] for row in table.rows]
         _write(Path(folder) / f"{table.name}.csv", [header, *rows])
@@ -128,6 +130,7 @@ def write_tables(folder: str | Path, tables: Iterable[Table]) -> None:
         content = io.BytesIO()
         pl.DataFrame(columns, strict=False).write_parquet(content)
         write_atomic(Path(folder) / f"{table.name}.parquet", content.getvalue())
+    return written
 
 
 def _is_empty(value: object) -> bool:

@@ -62,14 +62,21 @@ def test_every_figure_and_table_of_the_page_is_a_file_and_nothing_else_is(
                 val={"loss": lr, "accuracy": 1 - lr},
                 curves={"accuracy/val": [0.1, 1 - lr], "loss/val": [0.25, lr]},
             )
-    stale = tmp_path / "report" / "of_an_earlier_report.svg"
-    stale.parent.mkdir()
-    stale.touch()
+    folder = tmp_path / "report"
+    folder.mkdir()
+    for name in (".files", "of_an_earlier_report.svg", "of_a_user.csv"):
+        (folder / name).write_text("of_an_earlier_report.svg\n../report.csv\n")
     made = report(tmp_path)
+    assert (folder / "of_a_user.csv").exists()
+    assert made.csv.exists()
+    (folder / "of_a_user.csv").unlink()
     linked = set(re.findall(r'href="(report/[^"]+)"', made.page.read_text()))
-    found = {f"report/{path.name}" for path in (tmp_path / "report").iterdir()}
+    found = {f"report/{path.name}" for path in folder.iterdir()}
     assert {"report/ranking.csv", "report/intervals.svg"} <= linked
-    assert found == linked | {"report/curves.parquet"}
+    assert found == linked | {"report/curves.parquet", "report/.files"}
+    without = report(tmp_path, pictures=False)  # as at the end of a sweep
+    assert not [*folder.iterdir()]
+    assert 'href="report/' not in without.page.read_text()
 
 
 def test_an_added_section_stands_where_it_says_or_in_the_place_of_the_one_of_its_name(

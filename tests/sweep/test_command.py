@@ -63,6 +63,15 @@ def test_a_finished_sweep_has_nothing_to_resume(folder, capsys):
     assert capsys.readouterr().err == "nothing of this sweep is missing\n"
 
 
+def test_a_sweep_that_was_stopped_before_its_report_gets_it(folder, capsys):
+    assert main(["sweep", *TINY, "seed=0,1", "sweep.dir=out"]) == 0
+    (folder / "out" / "report.html").unlink()
+    capsys.readouterr()
+    assert main(["sweep", "--resume", "out"]) == 0
+    assert "2 runs in 1 cell" in capsys.readouterr().out
+    assert (folder / "out" / "report.html").exists()
+
+
 def test_a_run_folder_that_was_deleted_is_written_again(folder, capsys):
     assert main(["sweep", *TINY, "seed=0,1", "sweep.dir=out"]) == 0
     config = (folder / "out" / "seed=1" / "config.yaml").read_bytes()

@@ -50,7 +50,7 @@ def overfitting(history: History, facts: Facts) -> Verdict | None:
         return None
     kept = ", and those weights were kept" if facts.restores_best else ""
     sentence = (
-        f"overfitting: validation loss was lowest at epoch {facts.epoch(at):.3g} ({lowest:.3g})"
+        f"validation loss was lowest at epoch {facts.epoch(at):.3g} ({lowest:.3g})"
         f"{kept} and is {end:.3g} at the end, with {seen.end:.3g} on training rows"
         f"{_accuracies(history)} (thresholds: {RISE:g} times the lowest, or a gap of {GAP:.0%} of "
         f"the {seen.reference:.3g} that knowing nothing costs); try trainer.patience=3, "
@@ -70,7 +70,7 @@ def underfitting(history: History, facts: Facts) -> Verdict | None:
     if val > CLOSE * seen.end:
         return None
     sentence = (
-        f"underfitting: training loss {seen.end:.3g} and validation loss {val:.3g} are close, and "
+        f"training loss {seen.end:.3g} and validation loss {val:.3g} are close, and "
         f"{seen.left:.0%} of what knowing nothing costs ({seen.reference:.3g}; threshold "
         f"{POOR:.0%}); try a larger model, less regularization, more epochs or another rate"
     )

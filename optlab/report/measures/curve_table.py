@@ -25,7 +25,7 @@ PLACES: dict[str, Unit] = {
 }
 
 
-def write_curve_table(folder: str | Path, evidence: Evidence) -> None:
+def write_curve_table(folder: str | Path, evidence: Evidence) -> Path:
     """Write the curves of all cells, validation and training, as ``curves.parquet``.
 
     Raises:
@@ -35,7 +35,9 @@ def write_curve_table(folder: str | Path, evidence: Evidence) -> None:
     tags = dict.fromkeys(quantity.tag for own in known for quantity in own)
     content = io.BytesIO()
     curve_table(evidence, list(tags)).write_parquet(content)
-    write_atomic(Path(folder) / TABLE_FILE, content.getvalue())
+    path = Path(folder) / TABLE_FILE
+    write_atomic(path, content.getvalue())
+    return path
 
 
 def curve_table(evidence: Evidence, tags: Sequence[str]) -> pl.DataFrame:

@@ -104,11 +104,15 @@ def _rule(evidence: Evidence) -> str:
         for metric, groups in sorted(by_metric.items())
     ]
     several = len(evidence.ranking.groups) > 1
+    is_tested = any(record.result.test for record in evidence.records)
+    test = (
+        " Nothing was chosen by the test split: it was measured once, after training, and stands "
+        "beside the ranking."
+    )
     return (
         f"Cells are ranked {' or '.join(rules)}, "
         + ("each task apart, " if several else "")
-        + "at the weights that a run ends with. Nothing was chosen by the test split: it was "
-        "measured once, after training, and stands beside the ranking."
+        + f"at the weights that a run ends with.{test if is_tested else ''}"
     )
 
 

@@ -71,13 +71,15 @@ def test_what_was_held_is_said_as_it_is_typed_and_where_output_went_is_not(
 
 def test_it_says_that_test_chose_nothing_and_what_lost_runs_count(make_run: MakeRun) -> None:
     runs = [
-        make_run({"seed": 0}, val={"accuracy": 0.9}),
+        make_run({"seed": 0}, val={"accuracy": 0.9}, test={"accuracy": 0.8}),
         make_run({"seed": 1}, status="diverged"),
         make_run({"seed": 2}, status="interrupted"),
     ]
     told = " ".join(section(runs).sentences)
     assert "Cells are ranked by mean validation accuracy over seeds" in told
     assert "Nothing was chosen by the test split" in told
+    untested = " ".join(section([make_run({"seed": 3}, val={"accuracy": 0.9})]).sentences)
+    assert "test split" not in untested  # logs of others may have none, or rank by it
     assert "1 run diverged or failed and counted as accuracy 0: none was dropped" in told
     assert "1 run interrupted: counted, and not scored" in told
 
