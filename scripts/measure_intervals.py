@@ -188,7 +188,7 @@ def resampled(rng: np.random.Generator, first: Array, second: Array) -> Interval
 
 
 def covered(found: Sequence[Interval], truth: float) -> dict:
-    # Rounding of a sum of equal values is no miss.
+    # Rounding of a sum of equal values is no miss; an interval that is nan is one.
     hits = sum(each.low - 1e-12 <= truth <= each.high + 1e-12 for each in found)
     return rate(hits, len(found))
 

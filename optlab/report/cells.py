@@ -30,6 +30,7 @@ class Estimate:
     """Mean over runs with its 95 % interval; nan where there are too few runs.
 
     The interval is based on Student's t; that of an accuracy is not symmetric and ends at 0 and 1.
+    It is nan also where all runs have the same value: see `mean_interval`.
 
     Attributes:
         mean, std: Mean and sample standard deviation.

@@ -99,7 +99,8 @@ def estimate(values: Sequence[float], metric: str = LOSS) -> Estimate:
     if not len(own):
         return Estimate(*[math.nan] * 4)
     mean = share_interval(own) if metric == ACCURACY else mean_interval(own)
-    std = math.nan if math.isnan(mean.low) else float(np.std(own, ddof=1))
+    is_spread = len(own) > 1 and math.isfinite(mean.estimate)
+    std = float(np.std(own, ddof=1)) if is_spread else math.nan
     return Estimate(mean.estimate, std, mean.low, mean.high, float(iqm(own)))
 
 

@@ -23,7 +23,7 @@ SEED = 20_260_000  # of resampling: the same values have the same interval
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the ends of its 95 % interval, nan where too few values tell nothing."""
+    """An estimate and the ends of its 95 % interval, nan where values do not tell their spread."""
 
     estimate: float
     low: float
@@ -33,7 +33,9 @@ class Interval:
 def mean_interval(values: Array) -> Interval:
     """Return the mean and its t-based interval.
 
-    It is nan for fewer than two values, and where the mean is infinite, or infinite both ways.
+    It is nan for fewer than two values, where the mean is infinite, or infinite both ways, and
+    where all values are equal: they are copies, or rounded (an accuracy to whole rows), and an
+    interval without width would be sure of what a few of them cannot tell.
 
     Args:
         values: Independent values, (N).
@@ -41,7 +43,7 @@ def mean_interval(values: Array) -> Interval:
     n = len(values)
     with np.errstate(invalid="ignore"):  # inf - inf
         mean = float(np.mean(values)) if n else math.nan
-    if n < 2 or not math.isfinite(mean):
+    if n < 2 or not math.isfinite(mean) or np.ptp(values) == 0:
         return Interval(mean, math.nan, math.nan)
     half = _quantile(n - 1) * float(np.std(values, ddof=1)) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half)
@@ -60,8 +62,8 @@ def share_interval(values: Array) -> Interval:
     """
     found = mean_interval(values)
     mean, half = found.estimate, found.high - found.estimate
-    if not (half > 0 and 0 < mean < 1):  # nan, no spread, or none but for rounding
-        return found if math.isnan(half) else Interval(mean, mean, mean)
+    if not (half > 0 and 0 < mean < 1):  # nan, or no spread but for rounding
+        return Interval(mean, math.nan, math.nan)
     excess = half**2 / (mean * (1 - mean))
     middle = (mean + excess / 2) / (1 + excess)
     reach = math.sqrt(max(middle**2 - mean**2 / (1 + excess), 0.0))

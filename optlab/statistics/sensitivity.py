@@ -77,19 +77,24 @@ def lr_sensitivity(rates: Array, losses: Array, initial: float) -> float:
     return float(area / (places[-1] - places[0]))
 
 
-def edge(rates: Array, losses: Array) -> Literal["", "low", "high"]:
+def edge(rates: Array, losses: Array, outer: int = 1) -> Literal["", "low", "high"]:
     """Return the edge of the grid that the best rate sits on: ``""`` where it is inside.
 
     Inside it is also where a rate inside is as good, where every rate is infinite, and where only
     one was tried, which is no grid.
+
+    Args:
+        rates: Above 0, (R).
+        losses: Of each rate, (R).
+        outer: Number of rates at either end that are the edge.
     """
     rates, losses = _ordered(rates, losses)
     if len(rates) < 2 or not math.isfinite(losses.min()):
         return ""
     (places,) = np.nonzero(losses == losses.min())
-    if any(0 < place < len(rates) - 1 for place in places):
+    if any(outer <= place < len(rates) - outer for place in places):
         return ""
-    return "low" if places[0] == 0 else "high"
+    return "low" if places[0] < outer else "high"
 
 
 def _ordered(rates: Array, losses: Array) -> tuple[Array, Array]:

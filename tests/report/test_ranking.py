@@ -62,7 +62,7 @@ def test_runs_that_differ_only_in_their_seed_form_a_cell(make_run: MakeRun) -> N
     assert ranking.cells[0].val.mean == pytest.approx(0.85)
 
 
-@given(st.lists(st.floats(-10, 10), min_size=2, max_size=9))
+@given(st.lists(st.floats(-10, 10), min_size=2, max_size=9).filter(lambda v: len({*v}) > 1))
 def test_interval_is_the_t_interval_of_scipy(values: list[float]) -> None:
     found, error = estimate(values), stats.sem(values)
     assert found.mean == pytest.approx(sum(values) / len(values), abs=1e-12)
@@ -71,6 +71,14 @@ def test_interval_is_the_t_interval_of_scipy(values: list[float]) -> None:
     assert found.high - found.low == pytest.approx(2 * half, rel=1e-9, abs=1e-12)
     assert (found.low + found.high) / 2 == pytest.approx(found.mean, abs=1e-9)
     assert found.std == pytest.approx(error * math.sqrt(len(values)), abs=1e-9)
+
+
+def test_runs_of_equal_values_have_a_spread_of_zero_and_no_interval() -> None:
+    for metric in ("accuracy", "loss"):
+        found = estimate([0.9694, 0.9694], metric)
+        assert (found.mean, found.std) == (0.9694, 0.0)
+        assert math.isnan(found.low)
+        assert math.isnan(found.high)
 
 
 def test_the_interquartile_mean_stands_beside_the_mean_and_outlives_a_lost_run(

@@ -48,7 +48,20 @@ def test_too_few_values_or_an_infinite_one_have_no_interval(values: list[float])
     assert math.isnan(found.high)
 
 
-@given(arrays(np.float64, st.integers(2, 6), elements=st.floats(0, 1)))
+@pytest.mark.parametrize("value", [0.0, 0.9694, 1.0, 1e6])
+@pytest.mark.parametrize("n", [2, 3, 7])
+def test_equal_values_do_not_tell_their_spread(value: float, n: int) -> None:
+    for interval in (mean_interval, share_interval):
+        found = interval(np.full(n, value))
+        assert found.estimate == pytest.approx(value)
+        assert [math.isnan(end) for end in (found.low, found.high)] == [True, True]
+
+
+@given(
+    arrays(np.float64, st.integers(2, 6), elements=st.floats(0, 1)).filter(
+        lambda values: np.ptp(values) > 1e-6
+    )
+)
 def test_the_interval_of_accuracies_stays_inside_0_and_1(values: np.ndarray) -> None:
     found, turned = share_interval(values), share_interval(1 - values)
     assert 0.0 <= found.low <= found.estimate + 1e-12

@@ -13,12 +13,11 @@ from optlab.report.evidence import Evidence
 from optlab.report.lint.compared import MOST_NAMED, OWN_BATCHES, SAMPLER, Key, compared, on, tried
 from optlab.report.lint.crossing import unequal
 from optlab.report.lint.lines import changed, choice_of, extend, given, is_searched, optimizers_in
-from optlab.report.lint.whole import whole_lines
+from optlab.report.lint.whole import TRIALS, whole_lines
 from optlab.report.page import Objection
 from optlab.report.phrases import NAMING
 from optlab.report.sections.arrange import listed
 
-TRIALS = "sweep.trials"
 #: Differences of work below this share are those of a last batch.
 TOLERANCE = 0.02
 

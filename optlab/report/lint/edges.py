@@ -19,17 +19,26 @@ from optlab.report.lint.whole import whole_lines
 from optlab.report.measures.swept import Swept, sweeps
 from optlab.report.page import Objection
 from optlab.report.sections.arrange import listed
-from optlab.statistics.sensitivity import edge
 
 DECADE = 10.0
 
 
 class Edge(NamedTuple):
-    """An optimizer whose best learning rate is the lowest or the highest one that was tried."""
+    """An optimizer whose best learning rate is the lowest or the highest one that was tried.
+
+    Attributes:
+        group: Of its cells.
+        optimizer: What it is called.
+        rate: The best one.
+        place: What that is, such as ``the highest``.
+        is_low: Whether the edge is the lower one.
+        beyond: The next rate of a grid.
+    """
 
     group: str
     optimizer: str
     rate: float
+    place: str
     is_low: bool
     beyond: float
 
@@ -51,7 +60,7 @@ def edge_optimum(evidence: Evidence) -> list[Objection]:
 def edges(evidence: Evidence) -> list[Edge]:
     """Return the optimizers of each group whose best cell lies on the edge, the best one first.
 
-    Of a search, the edge is the outermost of the bins that `optlab.report.measures.swept` makes.
+    Of a search of many rates, the edge is the outermost tenth of them.
     """
     found = []
     for group, cells in evidence.ranking.ranked.items():
@@ -63,14 +72,15 @@ def edges(evidence: Evidence) -> list[Edge]:
 
 def _edges(group: str, optimizer: str, swept: Swept) -> list[Edge]:
     """Return the edge that an optimizer's best cell lies on, none where it is inside or useless."""
-    values, costs = swept.values, swept.costs
-    end = edge(values, costs)
-    is_flat = costs[0] == costs[-1]  # if it does not matter below, it does not beyond
-    if not end or is_flat or costs.min() == 0:  # no accuracy at all, or no loss
+    end, rates, costs = swept.end, [*swept.tried], swept.tried_costs
+    best = costs.min()
+    is_flat = costs[0] == costs[-1] == best  # if it does not matter below, it does not beyond
+    if not end or is_flat or best == 0:  # no accuracy at all, or no loss
         return []
-    rates = sorted({float(cell.key[LEARNING_RATE]) for cell in swept.trials})
-    rate, inner = (rates[0], rates[1]) if end == "low" else (rates[-1], rates[-2])
-    return [Edge(group, optimizer, rate, end == "low", float(f"{rate * rate / inner:.1g}"))]
+    outer, inner = (rates[0], rates[1]) if end == "low" else (rates[-1], rates[-2])
+    beyond = float(f"{outer * outer / inner:.1g}")
+    rate = rates[costs.argmin()]
+    return [Edge(group, optimizer, rate, swept.place, end == "low", beyond)]
 
 
 def _is_rate(value: object) -> bool:
@@ -102,11 +112,11 @@ def _further(line: Line, found: Sequence[Edge]) -> list[str]:
 
 def _told(found: Sequence[Edge]) -> str:
     """Return ``the highest, 1, for adam and nag; the lowest, 0.001, for lion``."""
-    places: dict[tuple[bool, float], dict[str, None]] = defaultdict(dict)
+    places: dict[tuple[str, float], dict[str, None]] = defaultdict(dict)
     for each in found:
-        places[each.is_low, each.rate][each.optimizer] = None
+        places[each.place, each.rate][each.optimizer] = None
     parts = [
-        f"the {'lowest' if low else 'highest'}, {rate:.3g}, for {listed([*names], MOST_NAMED)}"
-        for (low, rate), names in places.items()
+        f"{place}, {rate:.3g}, for {listed([*names], MOST_NAMED)}"
+        for (place, rate), names in places.items()
     ]
     return "; ".join(parts[:MOST_NAMED]) + (" and others" if len(parts) > MOST_NAMED else "")

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from optlab.report.cells import Cell, identity
+from optlab.report.cells import identity
 from optlab.report.evidence import Evidence
 from optlab.report.lint.compared import compared, on, seeds
 from optlab.report.lint.lines import as_seeds, changed, extend
 from optlab.report.lint.whole import whole_lines
 from optlab.report.measures.pairs import LEVEL
+from optlab.report.measures.seedless import is_seedless
 from optlab.report.page import Objection
 from optlab.report.sections.arrange import listed
 from optlab.statistics.paired import pairs_needed
@@ -121,7 +122,7 @@ def _sown(evidence: Evidence) -> list[_Sown]:
             math.comb(len({cell.optimizer for cell in cells.values()}), 2) or 1,
         )
         for group, cells in compared(evidence).items()
-        if not all(_is_exact(evidence, cell) for cell in cells.values())
+        if not all(is_seedless(evidence, cell) for cell in cells.values())
     ]
 
 
@@ -132,12 +133,6 @@ def _of_optimizers(evidence: Evidence, sown: _Sown) -> dict[str, dict[str, set[i
     for cell in evidence.ranking.groups[sown.group]:
         found.setdefault(cell.optimizer, {})[cell.label] = own[identity(cell.key)]
     return found
-
-
-def _is_exact(evidence: Evidence, cell: Cell) -> bool:
-    """Say whether nothing in a cell's runs hangs on the seed: a test function without noise."""
-    options = evidence.runs[identity(cell.key)][0].options
-    return options.get("model.name") == "point" and not options.get("task.noise")
 
 
 def _command(evidence: Evidence, found: Iterable[_Sown]) -> str:

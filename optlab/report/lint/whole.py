@@ -26,14 +26,15 @@ from optlab.report.lint.lines import (
 )
 from optlab.report.phrases import optimizer_name
 
-SEED, OPTIMIZER = "seed", "optimizer"
+SEED, OPTIMIZER, TRIALS = "seed", "optimizer", "sweep.trials"
 
 
 def whole_lines(evidence: Evidence) -> list[tuple[Path, Line]]:
     """Return lines that together train what every sweep has, each with the sweep's folder.
 
-    Of lines that share optimizers, one says the values of all. Searches are left as they are: what
-    they draw is on no list. A stage of a protocol has no line: what it trains was not typed.
+    Of lines that share optimizers, one says the values of all; of searches only those that differ
+    in seeds and trials, as what they draw is on no list. A stage of a protocol has no line: what it
+    trains was not typed.
     """
     parts: dict[Path, list[Line]] = defaultdict(list)
     for folder, line in lines_of(evidence.sweeps):
@@ -61,7 +62,9 @@ def _say_all(lines: Sequence[Line], runs: Sequence[RunRecord]) -> bool:
 
 
 def _whole(lines: Sequence[Line], runs: Sequence[RunRecord]) -> list[Line]:
-    if len(lines) == 1 or any(map(is_searched, lines)):
+    if any(map(is_searched, lines)):
+        return _whole_searches(lines, runs)
+    if len(lines) == 1:
         return list(lines)
     known = {optimizer_name(run.options) for run in runs}
     found: list[Line] = []
@@ -75,6 +78,32 @@ def _whole(lines: Sequence[Line], runs: Sequence[RunRecord]) -> list[Line]:
             members = [run for run in runs if optimizer_name(run.options) in own]
             found.append(_joined(line, alike, members))
     return found
+
+
+def _whole_searches(lines: Sequence[Line], runs: Sequence[RunRecord]) -> list[Line]:
+    """Return one of the lines that draw the same, with all seeds and the most trials of them."""
+    known = {optimizer_name(run.options) for run in runs}
+    alike: dict[frozenset[str], list[Line]] = defaultdict(list)
+    for line in lines:
+        alike[frozenset(_drawing(line))].append(line)
+    return [_widest(own, known, runs) for own in alike.values()]
+
+
+def _drawing(line: Line) -> list[str]:
+    """Return a line without what adds runs to a search and changes none of its draws."""
+    return [word for word in line if word.partition("=")[0] not in (SEED, TRIALS)]
+
+
+def _widest(alike: Sequence[Line], known: set[str], runs: Sequence[RunRecord]) -> Line:
+    own = optimizers_in(alike[0], known)
+    members = [run for run in runs if optimizer_name(run.options) in own]
+    changes = {}
+    if len({given(line, SEED) for line in alike}) > 1:
+        changes[SEED] = _values(SEED, members)
+    trials = {given(line, TRIALS) or "" for line in alike}
+    if len(trials) > 1:  # fewer are the first of more
+        changes[TRIALS] = max(trials, key=lambda word: int(word) if word.isdigit() else 0)
+    return changed(alike[0], {key: value for key, value in changes.items() if value})
 
 
 def _apart(lines: Sequence[Line], known: set[str]) -> list[Line]:

@@ -1,5 +1,6 @@
 """Optimizers of one task against each other: their best cells, run by run with the same seed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from optlab.report.cells import ACCURACY, Cell, best_by_optimizer
 from optlab.report.evidence import Evidence
+from optlab.report.measures.seedless import is_seedless
 from optlab.report.ranking import score
 from optlab.statistics.improvement import improvement
 from optlab.statistics.intervals import Interval, mean_interval
@@ -71,6 +73,8 @@ class Contest:
         others: The other optimizers, the best first.
         choices: The most cells that one optimizer's best was picked from.
         is_fresh: Whether all pairs are of seeds on which no other cell ran, so nothing was picked.
+        is_seedless: Whether seeds change nothing in any of the best cells, so pairs are copies of
+            one pair, and p-values of them mean nothing.
     """
 
     group: str
@@ -78,6 +82,7 @@ class Contest:
     others: tuple[Comparison, ...]
     choices: int
     is_fresh: bool
+    is_seedless: bool
 
     @property
     def tests(self) -> int:
@@ -131,7 +136,8 @@ def _contest(
     p = p_values(used)
     behind = tuple(_comparison(n, best[n], used[first], used[n], *p[first, n]) for n in others)
     choices = max(sum(cell.optimizer == name for cell in cells) for name in best)
-    return Contest(group, best[first], behind, choices, is_fresh)
+    is_same = all(is_seedless(evidence, cell) for cell in best.values())
+    return Contest(group, best[first], behind, choices, is_fresh, is_same)
 
 
 def _without(values: Mapping[str, Scores], seeds: set[int]) -> dict[str, dict[int, float]]:
@@ -170,9 +176,17 @@ def _comparison(
         optimizer,
         cell,
         len(behind),
-        mean_interval(behind),
+        _mean(behind, rounding(*pair)),
         p,
         p_holm,
         wilcoxon_p(behind, rounding(*pair)),
         improvement([np.array([*best.values()])], [np.array([*own.values()])]),
     )
+
+
+def _mean(behind: Array, moved: Array) -> Interval:
+    """Return the mean difference; without an interval where only rounding sets them apart."""
+    found = mean_interval(behind)
+    if len(behind) and np.isfinite(behind).all() and np.ptp(behind) <= 2 * moved.max():
+        return Interval(found.estimate, math.nan, math.nan)
+    return found

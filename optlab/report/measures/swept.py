@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from optlab.report.cells import ACCURACY, LEARNING_RATE, Cell, sets_apart
 from optlab.report.charts import Array
+from optlab.statistics.sensitivity import edge
 
 #: Values of a hyperparameter from which on there is something to say about it.
 FEWEST = 3
@@ -16,6 +17,8 @@ FEWEST = 3
 MOST = 12
 #: Values of a search in each of the bins that the best are taken from, about.
 PER_BIN = 3
+#: Values of a search up to which its edge is one of them at either end, and beyond which a tenth.
+MANY, TENTH = 20, 10
 WIDE_RATIO = 20.0  # of values that are too far apart for a linear axis
 
 
@@ -27,14 +30,14 @@ class Swept:
         best: The best cell at each value, whatever else varies, by value. Of a search, the best of
             each of some bins that are even on the axis.
         trials: All its cells that have a value, the best first.
-        num_values: Number of values that were tried.
+        tried: The best cell at each value that was tried, by value: those of a search as well.
         is_log: Whether values are told apart by their ratio.
         is_search: Whether the values were drawn by a search.
     """
 
     best: Mapping[float, Cell]
     trials: Sequence[Cell]
-    num_values: int
+    tried: Mapping[float, Cell]
     is_log: bool
     is_search: bool
 
@@ -47,6 +50,34 @@ class Swept:
     def costs(self) -> Array:
         """What the best cells cost, (R)."""
         return np.array([cost(cell) for cell in self.best.values()])
+
+    @property
+    def num_values(self) -> int:
+        """Number of values that were tried."""
+        return len(self.tried)
+
+    @property
+    def tried_costs(self) -> Array:
+        """What the best cell at each value that was tried costs, (V)."""
+        return np.array([cost(cell) for cell in self.tried.values()])
+
+    @property
+    def end(self) -> Literal["", "low", "high"]:
+        """End of what was tried that the best value sits on; 0 is none, as nothing lies below it.
+
+        It is judged by the values themselves: a bin of a search holds many that lie inside.
+        """
+        outer = self.num_values // TENTH if self.is_search and self.num_values > MANY else 1
+        end = edge(np.arange(1.0, 1 + self.num_values), self.tried_costs, outer)
+        return "" if end == "low" and min(self.tried) == 0 else end
+
+    @property
+    def place(self) -> str:
+        """The end in words: ``the highest``, or ``one of the highest`` of a search of many."""
+        if not self.end:
+            return ""
+        is_last = self.tried_costs.argmin() in (0, self.num_values - 1)
+        return f"{'the' if is_last else 'one of the'} {self.end}est"
 
 
 def cost(cell: Cell) -> float:
@@ -102,7 +133,7 @@ def _swept(trials: Sequence[Cell], name: str, logarithmic: bool) -> Swept:
     best = dict(sorted(best.items()))
     is_search = len(best) > MOST or _is_drawn(trials, name)
     kept = _best_of_bins(best, logarithmic) if is_search else best
-    return Swept(kept, trials, len(best), logarithmic, is_search)
+    return Swept(kept, trials, best, logarithmic, is_search)
 
 
 def _is_drawn(trials: Sequence[Cell], name: str) -> bool:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from optlab.report.charts import Array
 from optlab.report.evidence import Evidence
 from optlab.report.measures.swept import Swept, cost, hyperparameters, sweeps
 from optlab.report.ranking import score
-from optlab.statistics.sensitivity import Window, edge, good_window, lr_sensitivity
+from optlab.statistics.sensitivity import Window, good_window, lr_sensitivity
 
 #: What is as good as the best: a point of accuracy, or a hundredth of the way that the best loss
 #: has come from the loss before training. Neither asks in what unit a loss is, or where it ends.
@@ -35,7 +34,7 @@ class Finding:
         best: The best of them.
         window: Values that are as good; None where that cannot be said.
         sensitivity: Mean excess of the clipped loss, of learning rates; nan where it is not known.
-        edge: End of what was tried that the best value sits on, or ``""``.
+        edge: What the best value is at an end of what was tried, such as ``the highest``.
     """
 
     group: str
@@ -45,7 +44,7 @@ class Finding:
     best: Cell
     window: Window | None
     sensitivity: float
-    edge: Literal["", "low", "high"]
+    edge: str
 
     @property
     def num_values(self) -> int:
@@ -96,14 +95,8 @@ def _finding(
         best,
         _window(swept, good_cost(evidence, initial, best)),
         _sensitivity(evidence, initial, swept) if is_rate else math.nan,
-        _edge(swept),
+        swept.place,
     )
-
-
-def _edge(swept: Swept) -> Literal["", "low", "high"]:
-    """Return the end that the best value sits on; 0 is none, as nothing lies below it."""
-    end = edge(np.arange(1.0, 1 + len(swept.values)), swept.costs)
-    return "" if end == "low" and swept.values[0] == 0 else end
 
 
 def good_cost(evidence: Evidence, initial: Mapping[Path, float], best: Cell) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from optlab.report.cells import ACCURACY
+from optlab.report.cells import ACCURACY, merit
 from optlab.report.charts import Axis, Chart, Figure, Mark, Series, Views
 from optlab.report.charts.file_names import file_names
 from optlab.report.evidence import Evidence
@@ -40,12 +40,13 @@ def comparisons(evidence: Evidence) -> Section | None:
     found = contests(evidence)
     if not found:
         return None
-    tested = [contest for contest in found if contest.pairs > 1]
+    seeded = [contest for contest in found if not contest.is_seedless]
+    tested = [contest for contest in seeded if contest.pairs > 1]
     sentences = [_method(tested)] if tested else []
     sentences += [_result(contest) for contest in tested[:MOST_TASKS]]
     if len(tested) > MOST_TASKS:
         sentences.append(f"{plural(len(tested) - MOST_TASKS, 'more task')} are in the table.")
-    sentences += [*_too_few(found), *_picked(tested)]
+    sentences += [*_too_few(seeded, len(found)), *_picked(tested), *_seedless(found)]
     figures = _figures(evidence, tested)
     tables = (_table(tested),) if tested else ()
     return Section("comparisons", "Which differences hold", tuple(sentences), figures, tables)
@@ -91,17 +92,39 @@ def _are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
-def _too_few(found: Sequence[Contest]) -> list[str]:
+def _seedless(found: Sequence[Contest]) -> list[str]:
+    """Say where seeds change nothing, so that the order of the best cells is no luck."""
+    same = [contest for contest in found if contest.is_seedless]
+    if not same:
+        return []
+    where = _named([contest.group for contest in same], len(found))
+    where = "here" if len(found) == 1 else f"on {where}"
+    return [
+        f"Seeds change nothing {where} (a test function without noise, or runs that agree in every "
+        "value): one run says all there is, and no test is needed or made.",
+        *(_order(contest) for contest in same[:MOST_TASKS]),
+    ]
+
+
+def _order(contest: Contest) -> str:
+    best = merit(contest.best)
+    level = [other.optimizer for other in contest.others if merit(other.cell) == best]
+    behind = [other.optimizer for other in contest.others if merit(other.cell) > best]
+    said = f"{contest.group}: {contest.best.label}" if contest.group else contest.best.label
+    said += f" is the best{f', with {listed(level, MOST_NAMED)}' if level else ''}"
+    return f"{said}, ahead of {listed(behind, MOST_NAMED)}." if behind else f"{said}."
+
+
+def _too_few(seeded: Sequence[Contest], every: int) -> list[str]:
     """Say where no result whatever could have held, each number of seeds and optimizers once."""
     said: dict[str, list[str]] = {}
-    for contest in found:
+    for contest in seeded:
         if not contest.can_show:
             said.setdefault(_need(contest), []).append(contest.group)
-    if len(found) == 1:
+    if every == 1:
         return [*said]
     return [
-        f"{sentence} That is so on {_named(groups, len(found))}."
-        for sentence, groups in said.items()
+        f"{sentence} That is so on {_named(groups, every)}." for sentence, groups in said.items()
     ]
 
 

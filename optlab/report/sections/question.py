@@ -10,6 +10,7 @@ from optlab.records import RunRecord, varying
 from optlab.report.cells import ACCURACY
 from optlab.report.evidence import Evidence
 from optlab.report.lint.lines import lines_of
+from optlab.report.measures.seedless import is_seedless
 from optlab.report.page import Column, Section, Table
 from optlab.report.phrases import OPTIMIZER, show, typed
 from optlab.report.text import headings, plural
@@ -80,6 +81,8 @@ def _range(values: Sequence[Any]) -> str:
 
 def _seeds(evidence: Evidence) -> str:
     counts = sorted({cell.runs for cell in evidence.ranking.cells})
+    if counts == [1] and all(is_seedless(evidence, cell) for cell in evidence.ranking.cells):
+        return "A cell is one run here, and seeds change nothing in it."
     if counts == [1]:
         return "A cell is one run here: nothing is known of how far seeds scatter."
     of_each = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"

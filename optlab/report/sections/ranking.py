@@ -11,6 +11,7 @@ from optlab.report.charts import Axis, Chart, Figure, Series, Views
 from optlab.report.charts.file_names import file_names
 from optlab.report.charts.scales import suited
 from optlab.report.evidence import Evidence
+from optlab.report.measures.seedless import is_seedless
 from optlab.report.page import Column, Section, Table, Value, is_empty
 from optlab.report.text import NO_RANKING, capital, plural, verdict_words
 from optlab.statistics.intervals import CONFIDENCE
@@ -26,10 +27,10 @@ OF_METRIC = {ACCURACY: "score interval with Student's quantile", LOSS: "Student'
 HOW_TO_READ = (
     "A mean is over n runs, which differ in their seed. The interval of "
     f"{SURE} is of that mean: of a loss Student's, of an accuracy a score interval with Student's "
-    "quantile, which is not symmetric and stays between 0 and 1. Std is the standard deviation "
-    "over seeds, IQM the interquartile mean. Test values are means that took no part in the order; "
-    "the best validation loss is the lowest on the way, on average. Verdicts are what went wrong "
-    "inside runs, with the number of runs that have them."
+    "quantile, which is not symmetric and stays between 0 and 1; runs of equal values have none. "
+    "Std is the standard deviation over seeds, IQM the interquartile mean. Test values are means "
+    "that took no part in the order; the best validation loss is the lowest on the way, on "
+    "average. Verdicts are what went wrong inside runs, with the number of runs that have them."
 )
 
 
@@ -55,26 +56,34 @@ def ranking(evidence: Evidence) -> Section:
 def _leaders(evidence: Evidence) -> list[str]:
     """Return what came first in each group, and whether the second lies within its interval."""
     return [
-        (f"{group}: " if group else "") + _leader(cells)
+        (f"{group}: " if group else "") + _leader(evidence, cells)
         for group, cells in evidence.ranking.ranked.items()
     ]
 
 
-def _leader(cells: Sequence[Cell]) -> str:
+def _leader(evidence: Evidence, cells: Sequence[Cell]) -> str:
     first, *others = cells
     metric = f"validation {first.metric}"
     place = f"came first of {len(cells)}" if others else "is the only cell"
     said = f"{first.label} {place}, with a mean {metric} of {first.val.mean:.4g}"
-    if first.scored == 1:
-        return f"{said}, from 1 run: how far seeds scatter is not known."
     if math.isnan(first.val.low):
-        return f"{said}."
+        return f"{said}{_without_interval(evidence, first)}."
     said += f" ({first.val.low:.4g} to {first.val.high:.4g}, {SURE} interval)"
     inside = sum(first.val.low <= cell.val.mean <= first.val.high for cell in others)
     if not others:
         return f"{said}."
     own = "mean of 1 other lies" if inside == 1 else f"means of {inside or 'no'} others lie"
     return f"{said}; the {own} within that interval."
+
+
+def _without_interval(evidence: Evidence, cell: Cell) -> str:
+    """Say why a mean has no interval."""
+    if is_seedless(evidence, cell):
+        return f", from {plural(cell.scored, 'run')}: seeds change nothing in it"
+    if cell.scored == 1:
+        return ", from 1 run: how far seeds scatter is not known"
+    same = f", the same in all of its {cell.scored} runs: no interval can be told from them"
+    return same if cell.val.std == 0 else ""
 
 
 def _figures(evidence: Evidence) -> tuple[Figure, ...]:
@@ -100,8 +109,8 @@ def _chart(evidence: Evidence, name: str, group: str) -> Chart:
         f"{group}: {title}" if group else capital(title),
         f"Mean validation {metric} over seeds and its {SURE} interval ({OF_METRIC[metric]}), the "
         "best above; colours are optimizers. Where intervals overlap widely, the order is not "
-        "sure. A cell with one run has no interval, one with an infinite mean a cross at the "
-        "edge.",
+        "sure. A cell with one run, or with equal runs, has no interval, one with an infinite mean "
+        "a cross at the edge.",
         Axis(f"validation {metric}", suited(metric, np.concatenate([low, mean, high]))),
         Axis("", "names", tuple(cut(cell.label, LABEL_CHARACTERS) for cell in shown)),
         _series(evidence, shown),

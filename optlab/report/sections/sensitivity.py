@@ -14,7 +14,8 @@ from optlab.report.sections.sensitivity_charts import called, charts, name_of
 from optlab.report.text import plural
 from optlab.statistics.sensitivity import Window
 
-EDGES = {"": "no", "low": "yes, the lowest", "high": "yes, the highest"}
+#: What a best value at an end of what was tried is called; of a search of many, one of several.
+EDGES = ("the lowest", "one of the lowest", "the highest", "one of the highest")
 #: Optimizers that a sentence names.
 MOST_NAMED = 6
 #: Tasks of which sentences tell one by one.
@@ -51,7 +52,7 @@ def _told(groups: Sequence[Sequence[Finding]]) -> list[str]:
     if at_edges:
         paragraphs.append(
             f"The best {what} is at the edge of what was tried: {_joined(map(_edges, at_edges))}. "
-            "The optimum may lie beyond it: widen the grid there before you rank these optimizers."
+            "The optimum may lie beyond it: widen the range there before you rank these optimizers."
         )
     elif groups[0][0].name == LEARNING_RATE:
         paragraphs.append("No best learning rate is at the edge of what was tried.")
@@ -71,10 +72,10 @@ def _joined(texts: Iterable[str]) -> str:
 def _edges(own: Sequence[Finding]) -> str:
     """Say whose best value is the first or last that was tried."""
     parts = [
-        f"the {word} for "
-        + listed([f"{f.optimizer} ({show(f.value)})" for f in own if f.edge == end], MOST_NAMED)
-        for end, word in (("low", "lowest"), ("high", "highest"))
-        if any(finding.edge == end for finding in own)
+        f"{place} for "
+        + listed([f"{f.optimizer} ({show(f.value)})" for f in own if f.edge == place], MOST_NAMED)
+        for place in EDGES
+        if any(finding.edge == place for finding in own)
     ]
     return f"{_on(own)}{', and '.join(parts)}"
 
@@ -166,5 +167,11 @@ def _row(finding: Finding) -> tuple[Value, ...]:
         " and ".join(cut),
         finding.sensitivity,
         finding.num_values,
-        EDGES[finding.edge] if finding.num_values > 1 else "only one was tried",
+        _at_edge(finding),
     )
+
+
+def _at_edge(finding: Finding) -> str:
+    if finding.num_values == 1:
+        return "only one was tried"
+    return f"yes, {finding.edge}" if finding.edge else "no"

@@ -66,6 +66,36 @@ def test_a_search_goes_on_a_decade_beyond() -> None:
     assert "'optimizer.lr=tag(log,interval(0.1,1))' sweep.trials=8" in found.command
 
 
+def drawn(best: int, num: int, optimizer: str = "adam") -> list:
+    """Return a search of rates and momenta, from 0.001 on a third further each, with a best one."""
+    return [
+        run(0.9 - 0.01 * abs(own - best), optimizer=optimizer, lr=lr, optimizer__momentum=0.9 - lr)
+        for own, lr in enumerate([1e-3 * (4 / 3) ** own for own in range(num)])
+    ]
+
+
+def test_of_a_few_draws_only_the_last_is_the_edge() -> None:
+    """A third of the range would be, were it that of the bins."""
+    assert edges(evidence([*drawn(6, 8), *drawn(1, 8, "nag")])) == []
+    (found,) = edge_optimum(evidence([*drawn(7, 8), *drawn(6, 8, "nag")]))
+    assert "blobs: the highest, 0.00749, for adam. A" in found.sentence
+
+
+def test_of_many_draws_the_outermost_tenth_is_the_edge_and_the_best_is_named() -> None:
+    runs = [*drawn(28, 30), *drawn(26, 30, "nag")]
+    (found,) = edge_optimum(evidence(runs, f"optimizer.lr={WORD} sweep.trials=30"))
+    assert "blobs: one of the highest, 3.15, for adam. A" in found.sentence
+    assert "'optimizer.lr=tag(log,interval(3.15,31.5))'" in found.command
+
+
+def test_a_search_with_more_seeds_goes_on_once() -> None:
+    lines = [f"optimizer.lr={WORD} sweep.trials=8 seed={seed}" for seed in ("0,1", "range(0,6)")]
+    runs = [run(0.1 * own, lr=10.0**-own, seed=seed) for own in range(4) for seed in range(6)]
+    (found,) = edge_optimum(evidence(runs, *lines))
+    assert found.command.count("optlab sweep") == 1
+    assert "'seed=range(0,6)'" in found.command
+
+
 def test_rates_that_nobody_typed_have_no_command() -> None:
     (found,) = edge_optimum(evidence(ladder(0.1, 0.2, 0.3), "optimizer=adam"))
     assert found.command == ""

@@ -36,6 +36,20 @@ def test_searches_stay_as_they_are() -> None:
     assert [" ".join(line) for _, line in whole_lines(own)] == list(lines)
 
 
+def test_a_search_that_grew_is_one_with_all_seeds_and_the_most_trials() -> None:
+    word = "optimizer.lr=tag(log,interval(1e-4,1e-1))"
+    lines = (
+        f"optimizer=adam {word} sweep.trials=4 seed=0,1",
+        f"{word} optimizer=adam sweep.trials=12 seed=1,2,3",
+        f"optimizer=nag {word} sweep.trials=4 seed=0,1",
+    )
+    runs = [*grid(["adam"], seeds=range(4)), *grid(["nag"], seeds=[0, 1])]
+    assert [" ".join(line) for _, line in whole_lines(evidence(runs, *lines))] == [
+        f"optimizer=adam {word} sweep.trials=12 seed=range(0,4)",
+        lines[2],
+    ]
+
+
 def test_batches_are_never_given_to_who_is_called_by_them() -> None:
     runs = [
         run(optimizer="sgd", trainer__batch_size=1),

@@ -124,6 +124,16 @@ def test_an_optimizer_of_interrupted_runs_alone_is_compared_with_nothing() -> No
     assert math.isnan(other.beaten.estimate)
 
 
+def test_equal_differences_do_not_tell_their_spread() -> None:
+    rows = {"adam": [0.9694, 0.9722, 0.9667], "sgd": [0.9666, 0.9694, 0.9639]}  # one row apart
+    shares = {name: [float(np.float32(v)) for v in own] for name, own in rows.items()}
+    (contest,) = contests(evidence(trials(shares)))
+    (other,) = contest.others
+    assert other.behind.estimate == pytest.approx(0.0028, abs=1e-6)
+    assert [math.isnan(end) for end in (other.behind.low, other.behind.high)] == [True, True]
+    assert not contest.is_seedless
+
+
 def test_one_optimizer_has_nobody_to_be_compared_with() -> None:
     assert contests(evidence(trials({"adam 0.1": [0.9, 0.8], "adam 1": [0.5, 0.4]}))) == []
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from optlab.records import RunRecord
 from optlab.report.cells import Cell
@@ -77,3 +78,32 @@ def test_rates_are_told_apart_by_ratio_and_what_may_be_zero_is_not() -> None:
     ]
     assert sweeps(cells(runs), "optimizer.lr")["adam"].is_log
     assert not sweeps(cells(runs), "optimizer.momentum")["adam"].is_log
+
+
+@pytest.mark.parametrize(
+    ("num", "best", "place"),
+    [
+        (8, 0, "the lowest"),
+        (8, 1, ""),
+        (8, 6, ""),
+        (8, 7, "the highest"),
+        (20, 18, ""),
+        (20, 19, "the highest"),
+        (30, 0, "the lowest"),
+        (30, 2, "one of the lowest"),
+        (30, 3, ""),
+        (30, 26, ""),
+        (30, 27, "one of the highest"),
+    ],
+)
+def test_the_end_of_a_search_is_judged_by_its_values(num: int, best: int, place: str) -> None:
+    """Its bins hold several values each, all but one of which lie inside."""
+    rates = np.geomspace(1e-4, 1e-1, num)
+    accuracies = [0.9 - 0.01 * abs(own - best) for own in range(num)]
+    runs = [
+        run(a, lr=float(lr), decay=float(1 / lr)) for a, lr in zip(accuracies, rates, strict=True)
+    ]
+    found = sweeps(cells(runs), "optimizer.lr")["adam"]
+    assert found.is_search
+    assert len(found.values) < num
+    assert found.place == place

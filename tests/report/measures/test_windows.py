@@ -80,7 +80,7 @@ def test_where_all_diverged_there_is_no_window(make_run: MakeRun) -> None:
     assert found["sgd"].window is not None
 
 
-@pytest.mark.parametrize(("best", "edge"), [(0.0, ""), (0.5, ""), (0.9, "high")])
+@pytest.mark.parametrize(("best", "edge"), [(0.0, ""), (0.5, ""), (0.9, "the highest")])
 def test_nothing_lies_below_zero(make_run: MakeRun, best: float, edge: str) -> None:
     losses = {value: [1.0 if value == best else 2.0] for value in (0.0, 0.5, 0.9)}
     found = of_losses(make_run, losses, 3.0, key="momentum")

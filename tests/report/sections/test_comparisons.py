@@ -6,6 +6,7 @@ import pytest
 from optlab.report.charts import Chart, Views
 from optlab.report.page import Section
 from optlab.report.sections.comparisons import comparisons
+from tests.report.grids import run
 from tests.report.trials import evidence, trials
 
 LUCK = np.sin(np.arange(10)) / 50
@@ -84,6 +85,36 @@ def test_several_tasks_have_a_switch_and_a_column() -> None:
     (table,) = found.tables
     assert [row[0] for row in table.rows] == ["digits", "xor"]
     assert any(s.endswith("That is so on every task.") for s in found.sentences)
+
+
+@pytest.mark.parametrize("seeds", [1, 7])
+def test_where_seeds_change_nothing_one_run_says_all(seeds: int) -> None:
+    function = {"model": "point", "task": "rosenbrock", "task__noise": 0.0}
+    values = {"adam": 0.6, "nag": 0.9, "sgd": 0.9}
+    runs = [
+        run(value, optimizer=name, lr=0.01, seed=seed, **function)
+        for name, value in values.items()
+        for seed in range(seeds)
+    ]
+    found = comparisons(evidence(runs))
+    assert found is not None
+    assert (found.tables, found.figures) == ((), ())
+    first, second = found.sentences
+    assert first.startswith("Seeds change nothing here (a test function without noise")
+    assert second == "rosenbrock: nag is the best, with sgd, ahead of adam."
+
+
+def test_tasks_in_which_seeds_change_nothing_are_told_apart_from_the_others() -> None:
+    noisy = {"adam": list(0.9 + LUCK), "sgd": list(0.8 + LUCK)}
+    still = trials({"adam": [0.9] * 10, "sgd": [0.8] * 10}, task="xor")
+    found = comparisons(evidence([*trials(noisy), *still]))
+    assert found is not None
+    said = " ".join(found.sentences)
+    assert "digits: adam is the best, and ahead of sgd by more than the luck" in said
+    assert "Seeds change nothing on xor (" in said
+    assert said.endswith("xor: adam is the best, ahead of sgd.")
+    assert said.count("more than the luck") == 1
+    assert len(found.tables[0].rows) == 1
 
 
 def test_one_optimizer_leaves_the_section_out() -> None:

@@ -94,6 +94,17 @@ def test_each_metric_names_its_tasks_where_there_are_two(make_run: MakeRun) -> N
     assert "by mean validation loss over seeds (saddle), each task apart" in told
 
 
+def test_one_run_on_a_test_function_is_not_said_to_lack_seeds(make_run: MakeRun) -> None:
+    function = {"task": {"name": "rosenbrock", "noise": 0.0}, "model": {"name": "point"}}
+    runs = [
+        make_run({"seed": 0, "optimizer": {"name": name}, **function}, val={"loss": 0.1})
+        for name in ("adam", "nag")
+    ]
+    said = " ".join(section(runs).sentences)
+    assert "A cell is one run here, and seeds change nothing in it." in said
+    assert "nothing is known" not in said
+
+
 def test_one_run_of_each_cell_is_said_to_tell_nothing_of_seeds(make_run: MakeRun) -> None:
     runs = [make_run({"optimizer": {"name": n}}, val={"loss": 1.0}) for n in ("adam", "sgd")]
     assert "A cell is one run here" in section(runs).sentences[0]

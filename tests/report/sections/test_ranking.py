@@ -90,6 +90,16 @@ def test_it_is_said_how_many_means_lie_within_the_first_ones_interval(make_run: 
     assert "how far seeds scatter is not known" in alone.sentences[0]
 
 
+def test_a_mean_of_equal_runs_claims_no_interval(make_run: MakeRun) -> None:
+    runs = runs_of(make_run, {"adam": [0.9694, 0.9694], "sgd": [0.5, 0.6]})
+    copies = section(runs).sentences[0]
+    assert copies.endswith("0.9694, from 2 runs: seeds change nothing in it.")
+    runs[1] = replace(runs[1], result=replace(runs[1].result, train={"loss": 0.5}))
+    rounded = section(runs).sentences[0]
+    assert "0.9694, the same in all of its 2 runs: no interval can be told" in rounded
+    assert "0.9694 to" not in rounded
+
+
 def test_the_figure_has_the_best_cells_with_their_intervals(make_run: MakeRun) -> None:
     values = {f"rule{i:02d}": [0.9 - i / 50, 0.88 - i / 50] for i in range(MOST_CELLS + 3)}
     runs = runs_of(make_run, values)

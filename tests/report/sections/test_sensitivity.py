@@ -112,3 +112,24 @@ def test_a_search_is_points_and_a_line_through_the_best() -> None:
     assert (points.kind, len(points.x), line.kind) == ("points", 15, "line")
     assert len(line.x) == 5
     assert points.name == line.name
+
+
+@pytest.mark.parametrize(
+    ("num", "best", "told", "row"),
+    [
+        (15, 13, "No best learning rate is at the edge", "no"),
+        (15, 14, "the highest for sgd (1)", "yes, the highest"),
+        (31, 29, "one of the highest for sgd (0.794328)", "yes, one of the highest"),
+    ],
+)
+def test_a_search_names_the_best_value_that_was_drawn(
+    num: int, best: int, told: str, row: str
+) -> None:
+    rates = np.geomspace(1e-3, 1.0, num).tolist()
+    records = [
+        trial("sgd", 0.9 - abs(own - best) / 100, 0, lr=rate, by="accuracy")
+        for own, rate in enumerate(rates)
+    ]
+    found = section(records)
+    assert told in found.sentences[0]
+    assert found.tables[0].rows[0][-1] == row
