@@ -44,6 +44,7 @@ def learning_curves(name: str = "curves", count: int = 8) -> Chart:
         Axis("epoch"),
         Axis("validation accuracy", "odds"),
         tuple(series),
+        x_can_be_log=True,
     )
 
 

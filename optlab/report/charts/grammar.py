@@ -114,6 +114,7 @@ class Chart:
         marks: Lines across.
         field: What lies behind.
         can_be_log: Whether a reader of the page is given a switch of the y axis to a logarithm.
+        x_can_be_log: The same of the x axis.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Chart:
     marks: tuple[Mark, ...] = ()
     field: Field | None = None
     can_be_log: bool = False
+    x_can_be_log: bool = False
 
 
 @dataclass(frozen=True, eq=False)

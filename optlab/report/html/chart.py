@@ -18,8 +18,8 @@ FEW = 6  # counts on an axis, below which there would be ticks between them
 def plot(chart: Chart) -> Plot:
     """Return the traces and the layout of a chart.
 
-    Of the plot, ``data`` and ``layout`` are plotly's; ``height`` is in pixels; ``other`` is the
-    y axis that its switch goes to, where it has one.
+    Of the plot, ``data`` and ``layout`` are plotly's; ``height`` is in pixels; ``others`` are the
+    axes that its switches go to, of those that have one.
     """
     shown = extent(chart)
     data = [_field(chart.field)] if chart.field else []
@@ -33,7 +33,7 @@ def plot(chart: Chart) -> Plot:
     }
     rows = len(chart.y.names) if shown.y.scale == "names" else 0
     height = max(90 + ROW * rows, 160) if rows else HEIGHT
-    return {"data": data, "layout": layout, "height": height, **_other(chart, shown)}
+    return {"data": data, "layout": layout, "height": height, "others": _others(chart, shown)}
 
 
 def _axis(axis: Axis, span: Span) -> Plot:
@@ -64,16 +64,29 @@ def _range(span: Span) -> list[float | int | None]:
     return [number(float(end)) for end in (np.log10(ends) if span.scale == "log" else ends)]
 
 
-def _other(chart: Chart, shown: Extent) -> Plot:
-    """Return the y axis on the scale that the reader may switch to."""
-    if not chart.can_be_log or shown.y.scale in ("odds", "names"):
-        return {}
-    scale: Scale = "linear" if shown.y.scale == "log" else "log"
-    other = extent(replace(chart, y=replace(chart.y, scale=scale, ends=None))).y
-    if other.scale == shown.y.scale:
-        return {}
-    ticks = _ticks(other.ticks) if other.ticks else {"tickvals": None, "ticktext": None}
-    return {"other": {"type": other.scale, "range": _range(other), **ticks}}
+def _others(chart: Chart, shown: Extent) -> Plot:
+    """Return the axes on the scales that the reader may switch to."""
+    found: Plot = {}
+    if chart.can_be_log and (scale := _other(shown.y)):
+        of_y = extent(replace(chart, y=replace(chart.y, scale=scale, ends=None))).y
+        found |= _switched("yaxis", shown.y, of_y)
+    if chart.x_can_be_log and (scale := _other(shown.x)):
+        of_x = extent(replace(chart, x=replace(chart.x, scale=scale, ends=None))).x
+        found |= _switched("xaxis", shown.x, of_x)
+    return found
+
+
+def _other(span: Span) -> Scale | None:
+    if span.scale in ("odds", "names"):
+        return None
+    return "linear" if span.scale == "log" else "log"
+
+
+def _switched(name: str, before: Span, after: Span) -> Plot:
+    if after.scale == before.scale:
+        return {}  # there is nothing that a logarithm could show
+    ticks = _ticks(after.ticks) if after.ticks else {"tickvals": None, "ticktext": None}
+    return {name: {"type": after.scale, "range": _range(after), "dtick": None, **ticks}}
 
 
 def _line(mark: Mark, shown: Extent) -> Plot:

@@ -33,7 +33,7 @@
       this.ramp = make("div", { class: "bar" });
       this.canvas.after(this.ramp, this.legend);
       this.hidden = new Set();
-      this.isOther = false;
+      this.switched = new Set();
       this.choose(this.spec.views ? this.spec.views[0] : this.spec);
     }
 
@@ -77,7 +77,7 @@
         const field = this.spec.fields?.[plot.field];
         const behind = field ? [{ ...field, showscale: !this.isShared() }] : [];
         const data = [...behind, ...plot.data].map(trace => plotting.traced(trace, this.hidden));
-        const laid = plotting.laidOut(plot, width, this.isOther, this.strays());
+        const laid = plotting.laidOut(plot, width, this.switched, this.strays());
         Plotly.react(box, data, laid, { displayModeBar: false });
         if (!box.followed) this.follow(box);
       });
@@ -137,11 +137,12 @@
         group.style.margin = "0";
         this.tools.append(`${kind}: `, group);
       }
-      const other = this.view.plots.find(plot => plot.other)?.other;
-      if (other) {
-        const button = toggle(`${other.type} scale`, this.isOther, () => {
-          this.isOther = !this.isOther;
-          button.setAttribute("aria-pressed", String(this.isOther));
+      for (const [name, words] of [["yaxis", "scale"], ["xaxis", "scale across"]]) {
+        const other = this.view.plots.find(plot => plot.others?.[name])?.others[name];
+        if (!other) continue;
+        const button = toggle(`${other.type} ${words}`, this.switched.has(name), () => {
+          if (!this.switched.delete(name)) this.switched.add(name);
+          button.setAttribute("aria-pressed", String(this.switched.has(name)));
           this.draw();
         });
         this.tools.append(button);

@@ -130,7 +130,7 @@ const plotting = (() => {
     return Math.max(60, 20 + LETTER * Math.min(NAME, Math.max(...lengths)));
   };
 
-  const laidOut = (plot, width, isOther, isWhole) => {
+  const laidOut = (plot, width, switched, isWhole) => {
     const { layout } = plot;
     const isParallel = plot.data[0]?.type === "parcoords";
     const isNarrow = width < NARROW;
@@ -153,8 +153,9 @@ const plotting = (() => {
     };
     if (isParallel) return { ...ours, paper_bgcolor: colour("paper") };
     if (plot.data[0]?.type === "heatmap") ours.plot_bgcolor = colour("tint");
-    const x = axis(layout.xaxis, width, false, layout.yaxis.named ? 0.45 * width : 60);
-    const y = axis({ ...layout.yaxis, ...(isOther && plot.other) }, width, true);
+    const of = name => ({ ...layout[name], ...(switched.has(name) && plot.others?.[name]) });
+    const x = axis(of("xaxis"), width, false, layout.yaxis.named ? 0.45 * width : 60);
+    const y = axis(of("yaxis"), width, true);
     // What was hidden at first had no say in what is shown.
     if (!y.named && isWhole) Object.assign(y, { autorange: true });
     const placed = (axis, at, ref) => ref !== "paper" && axis.type === "log" ? Math.log10(at) : at;

@@ -92,6 +92,7 @@ def curve_chart(
         _upward(quantity, [found[label] for label in found if label in first]),
         tuple(_series(label, found[label], looks[label], label in first, unit) for label in found),
         can_be_log=quantity.metric == LOSS,
+        x_can_be_log=True,
     )
 
 

@@ -177,6 +177,15 @@ def test_an_axis_is_switched_to_a_logarithm(page: Any) -> None:
     assert figure.evaluate(kind) == "log"
 
 
+def test_what_lies_across_is_switched_to_a_logarithm_and_back(page: Any) -> None:
+    figure = come_near(page, "curves")
+    kind = "figure => figure.querySelector('.js-plotly-plot')._fullLayout.xaxis.type"
+    button = figure.get_by_role("button", name="log scale across")
+    for expected in ("linear", "log", "linear"):
+        assert figure.evaluate(kind) == expected
+        button.click()
+
+
 def test_the_page_follows_the_system_until_the_reader_chooses(opened: Open) -> None:
     paper = "getComputedStyle(document.body).backgroundColor"
     page = opened(color_scheme="dark")

@@ -88,11 +88,22 @@ def test_a_loss_can_be_switched_to_a_logarithm_and_back() -> None:
         axis = Axis("loss", scale)  # type: ignore[arg-type]
         plot = drawn(chart(series, y=axis, can_be_log=True))["plots"][0]
         assert plot["layout"]["yaxis"]["type"] == scale
-        assert plot["other"]["type"] == other
-        low, high = plot["other"]["range"]
+        assert plot["others"]["yaxis"]["type"] == other
+        low, high = plot["others"]["yaxis"]["range"]
         assert (low, high) == pytest.approx((-2, 2) if other == "log" else (0, 100), abs=5)
     negative = Series("a", np.arange(2.0), np.array([-1.0, -2.0]))
-    assert "other" not in drawn(chart(negative, can_be_log=True))["plots"][0]
+    assert drawn(chart(negative, can_be_log=True))["plots"][0]["others"] == {}
+
+
+def test_what_a_run_cost_can_be_switched_to_a_logarithm() -> None:
+    series = Series("a", np.array([0.0, 1, 10, 1000]), np.array([4.0, 3, 2, 1]))
+    plot = drawn(chart(series, x_can_be_log=True))["plots"][0]
+    across = plot["others"]["xaxis"]
+    assert (plot["layout"]["xaxis"]["type"], across["type"]) == ("linear", "log")
+    low, high = across["range"]
+    assert low <= 0 <= 3 <= high  # powers of ten: 1 to 1000, without the 0
+    assert -1 < low
+    assert high < 4
 
 
 def test_lines_across_are_named_beside() -> None:
