@@ -32,7 +32,7 @@ from optlab.report.cells import (
     occurring,
 )
 from optlab.report.measures.curves import Band, Curves
-from optlab.report.page import Table
+from optlab.report.page import Table, is_empty
 from optlab.results import write_atomic
 
 METRIC = "metric"  # a column of its own, and in headings, where groups are ranked differently
@@ -124,17 +124,13 @@ def write_tables(folder: str | Path, tables: Iterable[Table]) -> list[Path]:
     for table in tables:
         written += [Path(folder) / f"{table.name}.{suffix}" for suffix in ("csv", "parquet")]
         header = [column.key for column in table.columns]
-        rows = [["" if _is_empty(value) else value for value in row] for row in table.rows]
+        rows = [["" if is_empty(value) else value for value in row] for row in table.rows]
         _write(Path(folder) / f"{table.name}.csv", [header, *rows])
         columns = {key: [row[i] for row in table.rows] for i, key in enumerate(header)}
         content = io.BytesIO()
         pl.DataFrame(columns, strict=False).write_parquet(content)
         write_atomic(Path(folder) / f"{table.name}.parquet", content.getvalue())
     return written
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _columns(metric: str, parts: Sequence[str] = PARTS) -> list[str]:
